@@ -1,0 +1,262 @@
+"""Everything that is run on this repository, one session each: `nox -l` lists them.
+
+Sessions ask each distribution's pyproject.toml for its Pythons, its requirements and its test group,
+and the pyproject.toml beside this file for the groups of tools. uv makes environments faster where it
+is installed; nothing depends on it.
+"""
+
+from __future__ import annotations
+
+import functools
+import os
+import re
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any, Final
+
+import nox
+
+nox.needs_version = ">=2025.5.1"
+nox.options.default_venv_backend = "uv|virtualenv"
+nox.options.download_python = "never"
+nox.options.sessions = ["tests", "typecheck", "lint", "layering", "docs", "build"]
+
+ROOT: Final = Path(__file__).parent
+PACKAGES: Final = ROOT / "packages"
+TESTKIT: Final = ROOT / "testkit"
+ROOT_PROJECT: Final = nox.project.load_toml(ROOT / "pyproject.toml")
+PROJECTS: Final = {
+    path.parent.name: nox.project.load_toml(path)
+    for path in sorted(PACKAGES.glob("*/pyproject.toml"))
+}
+DISTRIBUTIONS: Final = tuple(PROJECTS)
+PLATFORMS: Final = ("linux", "darwin", "win32")
+
+TOGETHER: Final = "together"
+"""The test run that has every distribution installed, beside those that have one each."""
+
+
+# Interpreters
+
+
+def really_runs(python: str, version: str) -> bool:
+    """Tell whether `python` is that version: pyenv leaves commands on PATH that run nothing."""
+    command = [python, "-c", "import sys; print('%d.%d' % sys.version_info[:2])"]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    return outcome.returncode == 0 and outcome.stdout.strip() == version
+
+
+def pyenv_folders() -> list[Path]:
+    """Return the folders of the interpreters that pyenv installed, the newest release first."""
+    root = Path(os.environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
+    folders = [path for path in root.glob("versions/3.*/bin") if path.is_dir()]
+    return sorted(
+        folders,
+        key=lambda path: [int(digits) for digits in re.findall(r"\d+", path.parent.name)],
+        reverse=True,
+    )
+
+
+def find_interpreters(candidates: list[str]) -> list[str]:
+    """Return those versions that there is an interpreter for.
+
+    One that only pyenv knows is put on PATH, where nox looks for it.
+    """
+    found = []
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    for version in candidates:
+        on_path = shutil.which(f"python{version}")
+        if version == running or (on_path is not None and really_runs(on_path, version)):
+            found.append(version)
+            continue
+        for folder in pyenv_folders():
+            python = shutil.which(f"python{version}", path=str(folder))
+            if python is not None and really_runs(python, version):
+                os.environ["PATH"] = os.pathsep.join([str(folder), os.environ["PATH"]])
+                found.append(version)
+                break
+    return found
+
+
+def wanted_pythons() -> list[str]:
+    """Return the versions to test on: all that are found, or the running one for `-- quick`."""
+    running = f"{sys.version_info.major}.{sys.version_info.minor}"
+    if "--" in sys.argv and "quick" in sys.argv[sys.argv.index("--") :]:
+        return [running]
+    # Newer interpreters than the classifiers promise are tested as soon as they are there.
+    supported = nox.project.python_versions(PROJECTS["processing-core"], max_version="3.30")
+    return find_interpreters(supported)
+
+
+# Requirements
+
+
+def own_requirements(distribution: str) -> list[str]:
+    """Return our own distributions that `distribution` needs, itself last, each once."""
+    needed: list[str] = []
+    for requirement in PROJECTS[distribution]["project"].get("dependencies", ()):
+        match = re.match(r"[A-Za-z0-9._-]+", requirement)
+        if match is not None and match.group() in PROJECTS:
+            needed += [name for name in own_requirements(match.group()) if name not in needed]
+    return [*needed, distribution]
+
+
+def editable(distributions: tuple[str, ...] | list[str]) -> list[str]:
+    """Return the arguments that install these distributions from their folders."""
+    return [word for name in distributions for word in ("--editable", str(PACKAGES / name))]
+
+
+def group(project: dict[str, Any], *names: str) -> list[str]:
+    """Return the requirements of dependency groups of a pyproject.toml, as far as they exist."""
+    known = [name for name in names if name in project.get("dependency-groups", {})]
+    return list(nox.project.dependency_groups(project, *known))
+
+
+tools = functools.partial(group, ROOT_PROJECT)
+
+
+# Sessions
+
+
+@nox.session
+def demo(session: nox.Session) -> None:
+    """Run the main job: a census of the standard library's source code by worker processes."""
+    session.install(*tools("demo"), *editable(own_requirements("processing")))
+    session.run("python", "examples/census.py", *session.posargs)
+
+
+@nox.session(python=wanted_pythons())
+@nox.parametrize("what", [nox.param(name, id=name) for name in (*DISTRIBUTIONS, TOGETHER)])
+def tests(session: nox.Session, what: str) -> None:
+    """Test each distribution with nothing but what it declares; then all of them together.
+
+    This happens on every interpreter that is found, or for `-- quick` on the running one. Other
+    arguments after the `--` go to pytest.
+    """
+    arguments = [word for word in session.posargs if word != "quick"]
+    if what == TOGETHER:
+        requirements = tools("test", "demo", "bench")
+        session.install(
+            *requirements, "--editable", str(TESTKIT), *editable(DISTRIBUTIONS)
+        )
+        session.run("pytest", "tests", *arguments)
+        return
+    session.install(
+        *group(PROJECTS[what], "test"), "--editable", str(TESTKIT), *editable(own_requirements(what))
+    )
+    session.chdir(PACKAGES / what)
+    session.run("pytest", "tests", *arguments)
+
+
+@nox.session
+def typecheck(session: nox.Session) -> None:
+    """Run mypy in strict mode over everything, as for Linux, macOS and Windows.
+
+    Folders of tests have modules of the same name, so each is a run of its own; the types of the
+    distributions come from their installed, editable form.
+    """
+    test_groups = [line for project in PROJECTS.values() for line in group(project, "test")]
+    session.install(
+        *tools("typecheck"),
+        *test_groups,
+        "--editable",
+        str(TESTKIT),
+        *editable(DISTRIBUTIONS),
+    )
+    sources = [str(path) for path in sorted(PACKAGES.glob("*/src"))]
+    runs = [[*sources, "testkit/src", "noxfile.py"]]
+    runs += [[str(path)] for path in sorted(PACKAGES.glob("*/tests"))]
+    runs += [[name] for name in ("tests", "testkit/tests", "examples", "benchmarks", "docs/conf.py")]
+    for platform in PLATFORMS:
+        for paths in runs:
+            present = [path for path in paths if has_python(ROOT / path)]
+            if present:
+                session.run(
+                    "mypy",
+                    f"--platform={platform}",
+                    f"--cache-dir=.mypy_cache/{platform}",
+                    *present,
+                )
+
+
+def has_python(path: Path) -> bool:
+    """Tell whether there is a Python file at or under `path`; mypy refuses empty folders."""
+    return path.is_file() or any(path.rglob("*.py"))
+
+
+@nox.session
+def lint(session: nox.Session) -> None:
+    """Check the style and the formatting with ruff, and that the changelog fragments are valid."""
+    session.install(*tools("lint"))
+    session.run("ruff", "check", *session.posargs)
+    session.run("ruff", "format", "--check")
+    for distribution in DISTRIBUTIONS:
+        session.run(
+            "towncrier",
+            *("build", "--draft", "--version", "next", "--dir", str(PACKAGES / distribution)),
+            silent=True,
+        )
+
+
+@nox.session
+def layering(session: nox.Session) -> None:
+    """Check which module may import which, between and inside distributions."""
+    session.install(*tools("layering"), *editable(DISTRIBUTIONS))
+    session.run("lint-imports", *session.posargs)
+
+
+@nox.session
+def docs(session: nox.Session) -> None:
+    """Build the documentation, every warning an error, and run its examples and the READMEs'."""
+    session.install(
+        *tools("docs"), "--editable", str(TESTKIT), *editable(DISTRIBUTIONS)
+    )
+    session.run("pytest", "tests/test_examples.py")
+    session.run(
+        "sphinx-build",
+        *("-n", "-W", "--keep-going", "-q", "-b", "html"),
+        *("-d", "docs/_build/doctrees", "docs", "docs/_build/html"),
+    )
+
+
+@nox.session
+def build(session: nox.Session) -> None:
+    """Build all distributions, check them, and import them from where their wheels were installed.
+
+    Each is installed in an environment of its own without an index: its requirements must be met by
+    the wheels that were just built.
+    """
+    session.install(*tools("build"))
+    dist = Path(session.create_tmp()) / "dist"
+    shutil.rmtree(dist, ignore_errors=True)
+    for distribution in DISTRIBUTIONS:
+        session.run(
+            *("python", "-m", "build", "--no-isolation", "--outdir", str(dist)),
+            str(PACKAGES / distribution),
+            silent=True,
+        )
+    session.run("twine", "check", "--strict", *(str(path) for path in sorted(dist.iterdir())))
+    for distribution in DISTRIBUTIONS:
+        folder = Path(session.create_tmp()) / f"installed-{distribution}"
+        session.run("python", "-m", "venv", "--clear", "--without-pip", str(folder), silent=True)
+        python = str(folder / ("Scripts/python.exe" if sys.platform == "win32" else "bin/python"))
+        session.run(
+            *("python", "-m", "pip", "--python", python, "install", "--quiet"),
+            *("--no-index", "--find-links", str(dist), distribution),
+        )
+        module = distribution.replace("-", "_")
+        # -I: neither the current folder nor the environment may help to find the module.
+        session.run(
+            *(python, "-I", "-W", "error", "-c"),
+            f"import {module} as m; print({distribution!r}, m.__version__, 'from', m.__file__)",
+            external=True,
+        )
+
+
+@nox.session
+def bench(session: nox.Session) -> None:
+    """Measure against the standard library; arguments after the `--` choose the groups."""
+    session.install(*tools("bench"), *editable(own_requirements("processing")))
+    session.run("python", "benchmarks/run.py", *session.posargs)

@@ -1,0 +1,34 @@
+"""processing-sharedctypes as installed: its version, its exports, and an import that has no effects."""
+
+from __future__ import annotations
+
+import importlib.metadata
+import subprocess
+import sys
+
+import processing_sharedctypes
+
+IMPORT_UNDER_AUDIT = """
+import sys, threading
+forbidden = ("os.fork", "os.posix_spawn", "os.exec", "subprocess.", "socket.", "signal.", "_thread.start")
+seen = []
+sys.addaudithook(lambda event, args: seen.append(event) if event.startswith(forbidden) else None)
+import processing_sharedctypes
+print(seen, threading.active_count(), "processing_core" in sys.modules)
+"""
+
+
+def test_the_version_is_that_of_the_metadata() -> None:
+    assert processing_sharedctypes.__version__ == importlib.metadata.version("processing-sharedctypes")
+
+
+def test_nothing_but_the_version_is_exported() -> None:
+    assert processing_sharedctypes.__all__ == ["__version__"]
+
+
+def test_importing_starts_nothing() -> None:
+    """No process, thread, socket or signal handler; and core is not loaded for nothing."""
+    outcome = subprocess.run(
+        [sys.executable, "-c", IMPORT_UNDER_AUDIT], capture_output=True, text=True, check=True
+    )
+    assert outcome.stdout.split("\n")[0] == "[] 1 False"
