@@ -1,0 +1,72 @@
+"""The one import for the whole family: every public name of its distributions that works so far.
+
+No logic lives here. Each name is re-exported explicitly, so that type checkers and editors see it, and
+keeps the ``__module__`` of the distribution that owns it.
+"""
+
+from __future__ import annotations
+
+from processing.__about__ import __version__ as __version__
+from processing_core import AuthenticationError as AuthenticationError
+from processing_core import BufferTooShort as BufferTooShort
+from processing_core import ClosedError as ClosedError
+from processing_core import Connection as Connection
+from processing_core import InvalidArgument as InvalidArgument
+from processing_core import InvalidType as InvalidType
+from processing_core import MisuseError as MisuseError
+from processing_core import Pipe as Pipe
+from processing_core import Process as Process
+from processing_core import ProcessError as ProcessError
+from processing_core import SerializationError as SerializationError
+from processing_core import StartError as StartError
+from processing_core import TimeoutError as TimeoutError
+from processing_core import active_children as active_children
+from processing_core import activeChildren as activeChildren
+from processing_core import cpu_count as cpu_count
+from processing_core import cpuCount as cpuCount
+from processing_core import current_process as current_process
+from processing_core import currentProcess as currentProcess
+from processing_core import freeze_support as freeze_support
+from processing_core import freezeSupport as freezeSupport
+from processing_core import get_all_start_methods as get_all_start_methods
+from processing_core import get_context as get_context
+from processing_core import get_start_method as get_start_method
+from processing_core import parent_process as parent_process
+from processing_core import parentProcess as parentProcess
+from processing_core import set_executable as set_executable
+from processing_core import set_forkserver_preload as set_forkserver_preload
+from processing_core import set_start_method as set_start_method
+from processing_core import wait as wait
+
+__all__ = [
+    "AuthenticationError",
+    "BufferTooShort",
+    "ClosedError",
+    "Connection",
+    "InvalidArgument",
+    "InvalidType",
+    "MisuseError",
+    "Pipe",
+    "Process",
+    "ProcessError",
+    "SerializationError",
+    "StartError",
+    "TimeoutError",
+    "activeChildren",
+    "active_children",
+    "cpuCount",
+    "cpu_count",
+    "currentProcess",
+    "current_process",
+    "freezeSupport",
+    "freeze_support",
+    "get_all_start_methods",
+    "get_context",
+    "get_start_method",
+    "parentProcess",
+    "parent_process",
+    "set_executable",
+    "set_forkserver_preload",
+    "set_start_method",
+    "wait",
+]

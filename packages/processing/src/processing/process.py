@@ -1,0 +1,21 @@
+"""Processes: the names of ``processing_core.process``."""
+
+from __future__ import annotations
+
+from processing_core.process import Process as Process
+from processing_core.process import active_children as active_children
+from processing_core.process import activeChildren as activeChildren
+from processing_core.process import current_process as current_process
+from processing_core.process import currentProcess as currentProcess
+from processing_core.process import parent_process as parent_process
+from processing_core.process import parentProcess as parentProcess
+
+__all__ = [
+    "Process",
+    "activeChildren",
+    "active_children",
+    "currentProcess",
+    "current_process",
+    "parentProcess",
+    "parent_process",
+]

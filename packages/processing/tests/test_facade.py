@@ -1,0 +1,93 @@
+"""The facade: every name it offers is the owner's own object, and importing it does nothing else."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.metadata
+import subprocess
+import sys
+
+import pytest
+
+import processing
+import processing_core
+
+DOORS = ("connection", "context", "process")
+
+IMPORT_UNDER_AUDIT = """
+import sys, threading
+forbidden = ("os.fork", "os.posix_spawn", "os.exec", "subprocess.", "socket.", "signal.", "_thread.start")
+seen = []
+sys.addaudithook(lambda event, args: seen.append(event) if event.startswith(forbidden) else None)
+import processing
+print(seen, threading.active_count())
+"""
+
+
+def test_the_version_is_that_of_the_metadata() -> None:
+    assert processing.__version__ == importlib.metadata.version("processing")
+
+
+def test_it_offers_all_that_core_offers() -> None:
+    assert set(processing.__all__) == set(processing_core.__all__) - {"__version__"}
+
+
+@pytest.mark.parametrize("name", processing.__all__)
+def test_a_name_is_the_object_of_its_owner(name: str) -> None:
+    thing = getattr(processing, name)
+    assert thing is getattr(processing_core, name)
+    assert thing.__module__.partition(".")[0] == "processing_core"
+
+
+def test_a_star_import_gives_every_name() -> None:
+    names: dict[str, object] = {}
+    exec("from processing import *", names)  # noqa: S102 - the statement under test
+    assert {name: names.get(name) for name in processing.__all__} == {
+        name: getattr(processing, name) for name in processing.__all__
+    }
+
+
+@pytest.mark.parametrize("door", DOORS)
+def test_a_submodule_is_a_door_to_the_owners_submodule(door: str) -> None:
+    ours = importlib.import_module(f"processing.{door}")
+    theirs = importlib.import_module(f"processing_core.{door}")
+    assert set(ours.__all__) == set(theirs.__all__)
+    for name in ours.__all__:
+        assert getattr(ours, name) is getattr(theirs, name), name
+
+
+@pytest.mark.parametrize(
+    ("documented", "pep8"),
+    [
+        ("activeChildren", "active_children"),
+        ("cpuCount", "cpu_count"),
+        ("currentProcess", "current_process"),
+        ("freezeSupport", "freeze_support"),
+        ("parentProcess", "parent_process"),
+    ],
+)
+def test_both_spellings_are_one_object(documented: str, pep8: str) -> None:
+    assert getattr(processing, documented) is getattr(processing, pep8)
+
+
+def test_importing_starts_nothing() -> None:
+    """No process, thread, socket or signal handler, and no warning."""
+    outcome = subprocess.run(
+        [sys.executable, "-W", "error", "-c", IMPORT_UNDER_AUDIT],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert outcome.stdout.split("\n")[0] == "[] 1"
+
+
+def test_importing_loads_only_what_works() -> None:
+    """The distributions that have nothing to offer yet cost nothing."""
+    code = (
+        "import sys, processing;"
+        "print(sorted(m for m in sys.modules if m.startswith('processing_') and '.' not in m))"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert outcome.stdout.strip() == "['processing_core']"
