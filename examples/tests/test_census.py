@@ -1,0 +1,272 @@
+"""The census example keeps its promises: what it counts, how it fails, how it is stopped.
+
+It is run as a program, as a user runs it; where a test has to reach inside, a driver does that.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+import processing
+
+EXAMPLES = Path(__file__).parents[1]
+CENSUS = EXAMPLES / "census.py"
+DEADLINE = 60.0
+
+every_start_method = pytest.mark.parametrize("method", processing.get_all_start_methods())
+
+
+def census(*arguments: object) -> subprocess.CompletedProcess[str]:
+    command = [sys.executable, str(CENSUS), *map(str, arguments)]
+    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
+
+
+def drive(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a program that has imported `census`."""
+    return subprocess.run(
+        [sys.executable, "-c", "import census\n" + script, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        timeout=DEADLINE,
+        check=False,
+        env={**os.environ, "PYTHONPATH": str(EXAMPLES)},
+    )
+
+
+def figure(output: str, what: str) -> str:
+    """What the table says beside `what`."""
+    found = re.search(rf"│ +{re.escape(what)} +│ (.*?) +│", output)
+    assert found, output
+    return found.group(1)
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """A small tree: three files that parse, and several that do not, each for its own reason."""
+    files: dict[str, bytes] = {
+        "one.py": b"def f(a):\n    return a + a\n\nclass C:\n    async def g(self): pass\n",
+        "latin.py": b"# -*- coding: latin-1 -*-\ncaf\xe9 = a\n",
+        "deep/er/doubtful.py": b"a = '\\d'\n",
+        "tests/test_one.py": b"def test_it():\n    pass\n",
+        "site-packages/not_ours.py": b"class NotOurs: pass\n",
+        "bad_utf8.py": b"s = '\xe9'\n",
+        "bad_coding.py": b"# coding: no-such-encoding\n",
+        "bad_null.py": b"x = 1\0\n",
+        "bad_syntax.py": b"x = [(]\n",
+        "bad_depth.py": b"a" + b".b" * 100_000,
+    }
+    for name, content in files.items():
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).write_bytes(content)
+    return tmp_path
+
+
+def test_counts(tree: Path) -> None:
+    outcome = census("--path", tree, "--processes", 3)
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert figure(outcome.stdout, "files") == "9"
+    assert figure(outcome.stdout, "functions") == "3"
+    assert figure(outcome.stdout, "classes") == "1"
+    assert figure(outcome.stdout, "a") == "4"
+    assert "NotOurs" not in outcome.stdout
+    assert figure(outcome.stdout, "time with 3 processes")
+
+
+def test_files_that_do_not_parse_are_listed_with_the_reason(tree: Path) -> None:
+    output = census("--path", tree).stdout
+    assert figure(output, "files that do not parse") == "5"
+    assert "can't decode" in figure(output, "bad_utf8.py")
+    assert "no-such-encoding" in figure(output, "bad_coding.py")
+    assert "null bytes" in figure(output, "bad_null.py")
+    assert "closing parenthesis ']'" in figure(output, "bad_syntax.py")
+    assert "RecursionError" in figure(output, "bad_depth.py")
+
+
+def test_without_the_tests(tree: Path) -> None:
+    outcome = census("--path", tree, "--no-tests")
+    assert figure(outcome.stdout, "files") == "8"
+
+
+def test_more_processes_than_files(tmp_path: Path) -> None:
+    (tmp_path / "only.py").touch()
+    outcome = census("--path", tmp_path, "--processes", 4)
+    assert (outcome.returncode, figure(outcome.stdout, "lines")) == (0, "0")
+
+
+@every_start_method
+def test_some_of_the_standard_library(method: str) -> None:
+    outcome = census("--limit", 40, "--start-method", method)
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    assert figure(outcome.stdout, "files") == "40"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--processes", "0"], "at least 1"),
+        (["--path", "/dev/null"], "no Python source file"),
+        (["--start-method", "wish"], "invalid choice"),
+    ],
+)
+def test_wrong_options(arguments: list[str], message: str) -> None:
+    outcome = census(*arguments)
+    assert outcome.returncode == 2
+    assert message in outcome.stderr
+
+
+def test_self_check_notices_a_wrong_answer(tree: Path) -> None:
+    script = """if True:
+        import sys
+        count_batch, here = census.count_batch, census.os.getpid()
+
+        def wrong(batch):
+            answer = count_batch(batch)
+            if census.os.getpid() != here:
+                answer.names["a"] += 1
+                answer.lines -= 1
+            return answer
+
+        census.count_batch = wrong
+        sys.exit(census.main(["--path", sys.argv[1], "--start-method", "fork"]))
+    """
+    outcome = drive(script, tree)
+    assert outcome.returncode == 1
+    assert outcome.stderr == "census: the workers counted different lines, names\n"
+    assert outcome.stdout == ""
+
+
+@every_start_method
+def test_killed_worker_is_an_error_and_not_a_hang(method: str, tmp_path: Path) -> None:
+    for number in range(50):
+        (tmp_path / f"{number}.py").write_text("# long\n" * 10_000)
+    script = """if True:
+        import os, processing, signal, sys
+        victims = []
+
+        def kill_one(files):
+            if not victims:
+                victims.append(processing.active_children()[0].pid)
+                print(victims[0])
+                os.kill(victims[0], signal.SIGKILL)
+
+        paths = census.find_files(census.Path(sys.argv[1]))
+        processing.set_start_method(sys.argv[2])
+        try:
+            census.count_with_workers(paths, 2, kill_one)
+        except census.DeadWorkerError as error:
+            print(error)
+        print(processing.active_children())
+    """
+    outcome = drive(script, tmp_path, method)
+    assert (outcome.returncode, outcome.stderr) == (0, "")
+    victim, error, left = outcome.stdout.splitlines()
+    assert error == f"worker process {victim} died, exit code -9"
+    assert left == "[]"
+
+
+def test_worker_error_is_reported_in_one_line_by_the_program(tree: Path) -> None:
+    script = """if True:
+        import os, runpy, sys
+        census.ast.walk = lambda tree: os._exit(7) if os.getpid() != here else []
+        here = os.getpid()
+        sys.argv = ["census.py", "--path", sys.argv[1], "--start-method", "fork"]
+        runpy.run_path(census.__file__, run_name="__main__")
+    """
+    outcome = drive(script, tree)
+    assert outcome.returncode == 1
+    assert re.fullmatch(r"census: worker process \d+ died, exit code 7\n", outcome.stderr)
+
+
+# Ctrl-C
+
+
+def session_members(session: int) -> set[int]:
+    """The living processes of a session; zombies have ended."""
+    members = set()
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit():
+            with contextlib.suppress(OSError):  # it may end while we look
+                state, _, _, its_session = (
+                    (entry / "stat").read_text().rpartition(")")[2].split()[:4]
+                )
+                if int(its_session) == session and state != "Z":
+                    members.add(int(entry.name))
+    return members
+
+
+def wait_until(condition: Callable[[], bool], timeout: float = 20.0) -> None:
+    deadline = time.monotonic() + timeout
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.005)
+
+
+@contextlib.contextmanager
+def no_survivors(session: int) -> Iterator[None]:
+    """Nothing of that session is left after the block; what is left is killed, and an error."""
+    try:
+        yield
+        wait_until(lambda: not session_members(session), timeout=5.0)
+    finally:
+        for pid in session_members(session):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/stat").exists(), reason="looks into /proc")
+
+
+@needs_proc
+@every_start_method
+@pytest.mark.parametrize("delay", [0.0, 0.02, 0.1, 0.5])
+def test_interrupt_ends_it_with_one_line_and_no_survivors(method: str, delay: float) -> None:
+    """An interrupt of the whole process group, `delay` after the first worker was born."""
+    program = subprocess.Popen(
+        [sys.executable, str(CENSUS), "--start-method", method, "--processes", "3"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    with program, no_survivors(program.pid):
+        wait_until(lambda: len(session_members(program.pid)) > 1)
+        time.sleep(delay)
+        os.killpg(program.pid, signal.SIGINT)
+        begin = time.monotonic()
+        output, errors = program.communicate(timeout=10)
+        assert time.monotonic() - begin < 2
+        assert (program.returncode, errors, output) == (130, "census: interrupted\n", "")
+
+
+@needs_proc
+@every_start_method
+def test_ctrl_c_at_a_terminal(method: str) -> None:
+    arguments = [sys.executable, str(CENSUS), "--start-method", method]
+    pid, terminal = pty.fork()
+    if pid == 0:
+        os.execve(arguments[0], arguments, {**os.environ, "TERM": "xterm"})
+    with no_survivors(pid):
+        shown = b""
+        while b"%" not in shown:  # until the bar is there
+            shown += os.read(terminal, 1000)
+        time.sleep(0.3)
+        os.write(terminal, b"\x03")
+        with contextlib.suppress(OSError):  # EIO is how a terminal ends
+            while more := os.read(terminal, 1000):
+                shown += more
+        os.close(terminal)
+        assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 130
+        assert b"Traceback" not in shown
+        assert shown.count(b"census: interrupted\r\n") == 1
+        assert shown.endswith(b"census: interrupted\r\n")
