@@ -1,8 +1,8 @@
 """Everything that is run on this repository, one session each: `nox -l` lists them.
 
-Sessions ask each distribution's pyproject.toml for its Pythons, its requirements and its test group,
-and the pyproject.toml beside this file for the groups of tools. uv makes environments faster where it
-is installed; nothing depends on it.
+Sessions ask each distribution's pyproject.toml for its Pythons, its requirements and its test
+group, and the pyproject.toml beside this file for the groups of tools. uv makes environments faster
+where it is installed; nothing depends on it.
 """
 
 from __future__ import annotations
@@ -33,6 +33,7 @@ PROJECTS: Final = {
 }
 DISTRIBUTIONS: Final = tuple(PROJECTS)
 PLATFORMS: Final = ("linux", "darwin", "win32")
+SHARED_TESTS: Final = ("tests", "testkit/tests", "examples/tests", "benchmarks/tests")
 
 TOGETHER: Final = "together"
 """The test run that has every distribution installed, beside those that have one each."""
@@ -136,18 +137,24 @@ def tests(session: nox.Session, what: str) -> None:
     arguments after the `--` go to pytest.
     """
     arguments = [word for word in session.posargs if word != "quick"]
+    # A folder of tests is a run of its own: two of them may have modules of the same name.
     if what == TOGETHER:
-        requirements = tools("test", "demo", "bench")
         session.install(
-            *requirements, "--editable", str(TESTKIT), *editable(DISTRIBUTIONS)
+            *tools("test", "demo", "bench"),
+            *("--editable", str(TESTKIT)),
+            *editable(DISTRIBUTIONS),
         )
+        for folder in SHARED_TESTS:
+            if has_python(ROOT / folder):
+                session.run("pytest", folder, *arguments)
+    else:
+        session.install(
+            *group(PROJECTS[what], "test"),
+            *("--editable", str(TESTKIT)),
+            *editable(own_requirements(what)),
+        )
+        session.chdir(PACKAGES / what)
         session.run("pytest", "tests", *arguments)
-        return
-    session.install(
-        *group(PROJECTS[what], "test"), "--editable", str(TESTKIT), *editable(own_requirements(what))
-    )
-    session.chdir(PACKAGES / what)
-    session.run("pytest", "tests", *arguments)
 
 
 @nox.session
@@ -157,18 +164,19 @@ def typecheck(session: nox.Session) -> None:
     Folders of tests have modules of the same name, so each is a run of its own; the types of the
     distributions come from their installed, editable form.
     """
-    test_groups = [line for project in PROJECTS.values() for line in group(project, "test")]
+    test_groups = {line for project in PROJECTS.values() for line in group(project, "test")}
     session.install(
         *tools("typecheck"),
-        *test_groups,
-        "--editable",
-        str(TESTKIT),
+        *sorted(test_groups),
+        *("--editable", str(TESTKIT)),
         *editable(DISTRIBUTIONS),
     )
     sources = [str(path) for path in sorted(PACKAGES.glob("*/src"))]
     runs = [[*sources, "testkit/src", "noxfile.py"]]
     runs += [[str(path)] for path in sorted(PACKAGES.glob("*/tests"))]
-    runs += [[name] for name in ("tests", "testkit/tests", "examples", "benchmarks", "docs/conf.py")]
+    runs += [
+        [name] for name in ("tests", "testkit/tests", "examples", "benchmarks", "docs/conf.py")
+    ]
     for platform in PLATFORMS:
         for paths in runs:
             present = [path for path in paths if has_python(ROOT / path)]
@@ -210,9 +218,7 @@ def layering(session: nox.Session) -> None:
 @nox.session
 def docs(session: nox.Session) -> None:
     """Build the documentation, every warning an error, and run its examples and the READMEs'."""
-    session.install(
-        *tools("docs"), "--editable", str(TESTKIT), *editable(DISTRIBUTIONS)
-    )
+    session.install(*tools("docs"), "--editable", str(TESTKIT), *editable(DISTRIBUTIONS))
     session.run("pytest", "tests/test_examples.py")
     session.run(
         "sphinx-build",

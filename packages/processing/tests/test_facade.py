@@ -1,4 +1,4 @@
-"""The facade: every name it offers is the owner's own object, and importing it does nothing else."""
+"""The facade: every name is its owner's own object, and importing it does nothing else."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ DOORS = ("connection", "context", "process")
 
 IMPORT_UNDER_AUDIT = """
 import sys, threading
-forbidden = ("os.fork", "os.posix_spawn", "os.exec", "subprocess.", "socket.", "signal.", "_thread.start")
+starts = ("os.fork", "os.posix_spawn", "os.exec", "subprocess.", "_thread.start")
+forbidden = (*starts, "socket.", "signal.")
 seen = []
 sys.addaudithook(lambda event, args: seen.append(event) if event.startswith(forbidden) else None)
 import processing

@@ -1,7 +1,7 @@
 """The one import for the whole family: every public name of its distributions that works so far.
 
-No logic lives here. Each name is re-exported explicitly, so that type checkers and editors see it, and
-keeps the ``__module__`` of the distribution that owns it.
+No logic lives here. Each name is re-exported explicitly, so that type checkers and editors see it,
+and keeps the ``__module__`` of the distribution that owns it.
 """
 
 from __future__ import annotations

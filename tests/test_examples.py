@@ -1,0 +1,112 @@
+"""The programs in the documentation and the READMEs, run as a reader would run them.
+
+A `python` block is a whole program: it becomes a file and runs in an interpreter of its own, once
+by each start method, where warnings are errors. A `text` block is what the program before it
+prints.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+from sybil import Document, Example, Sybil
+from sybil.parsers.markdown import CodeBlockParser
+from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
+
+import processing
+
+ROOT = Path(__file__).parent.parent
+DEADLINE = 60.0
+ILLUSTRATIONS = {"console", "ini", "mermaid", "sh", "toml", "{eval-rst}", "{toctree}"}
+"""Blocks that are not run. Every other language has to be `python` or `text`."""
+
+OUTPUT = "the output that no block has shown yet"
+
+
+def run_program(example: Example) -> None:
+    """Run a `python` block and keep what it prints for the block after it."""
+    with tempfile.TemporaryDirectory() as folder:
+        program = Path(folder) / "example.py"
+        # As many empty lines as there are above it: a traceback then gives the document's line.
+        program.write_text("\n" * example.line + example.parsed, encoding="utf-8")
+        outcome = subprocess.run(
+            [sys.executable, "-W", "error", str(program)],
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            timeout=DEADLINE,
+            check=False,
+        )
+    assert outcome.returncode == 0, f"{example.path}:{example.line}\n{outcome.stderr}"
+    example.namespace[OUTPUT] = outcome.stdout
+
+
+def compare_output(example: Example) -> None:
+    """Hold a `text` block against what the program before it printed."""
+    where = f"{example.path}:{example.line}"
+    assert OUTPUT in example.namespace, f"{where}: no program precedes this output"
+    assert example.namespace.pop(OUTPUT).strip() == example.parsed.strip(), where
+
+
+SYBIL = Sybil(
+    parsers=[
+        CodeBlockParser("python", evaluator=run_program),
+        CodeBlockParser("text", evaluator=compare_output),
+    ]
+)
+
+
+def documents() -> list[Path]:
+    """Return every page that is written for users or contributors."""
+    pages = [*ROOT.glob("*.md"), *ROOT.glob("packages/*/README.md"), *ROOT.glob("docs/**/*.md")]
+    return sorted(path for path in pages if "_build" not in path.parts)
+
+
+def parse(path: Path) -> Document:
+    return SYBIL.parse(path)
+
+
+def blocks(path: Path) -> list[str]:
+    """Return the languages of all fenced blocks of a page."""
+    lexer = FencedCodeBlockLexer(language=r"\S+.*")
+    document = Document(path.read_text(encoding="utf-8"), str(path))
+    return [str(region.lexemes["language"]).split()[0] for region in lexer(document)]
+
+
+def name(path: Path) -> str:
+    return str(path.relative_to(ROOT))
+
+
+@pytest.mark.parametrize("path", documents(), ids=name)
+def test_no_block_is_left_out_by_a_wrong_label(path: Path) -> None:
+    assert set(blocks(path)) <= ILLUSTRATIONS | {"python", "text"}
+
+
+@pytest.mark.parametrize("method", processing.get_all_start_methods())
+@pytest.mark.parametrize(
+    "path", [path for path in documents() if "python" in blocks(path)], ids=name
+)
+def test_the_programs_print_what_the_page_says(
+    path: Path, method: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PROCESSING_START_METHOD", method)
+    for example in parse(path).examples():
+        example.evaluate()
+
+
+def test_an_example_that_is_wrong_is_found(tmp_path: Path) -> None:
+    page = tmp_path / "page.md"
+    page.write_text("```python\nprint(1 + 1)\n```\n\n```text\n3\n```\n")
+    right, wrong = parse(page).examples()
+    right.evaluate()
+    with pytest.raises(AssertionError):
+        wrong.evaluate()
+    page.write_text("```python\nraise SystemExit(2)\n```\n")
+    (failing,) = parse(page).examples()
+    with pytest.raises(AssertionError):
+        failing.evaluate()

@@ -1,0 +1,116 @@
+"""Every public name leaves through one door, in both spellings, and belongs to its distribution."""
+
+from __future__ import annotations
+
+import importlib
+import inspect
+import pickle
+import pkgutil
+
+import pytest
+
+import processing
+import processing_core
+
+# What the reference documents and exists so far. The second is the PEP 8 name, where it differs.
+DOCUMENTED = [
+    ("Process", "Process"),
+    ("BufferTooShort", "BufferTooShort"),
+    ("ProcessError", "ProcessError"),
+    ("TimeoutError", "TimeoutError"),
+    ("AuthenticationError", "AuthenticationError"),
+    ("Pipe", "Pipe"),
+    ("activeChildren", "active_children"),
+    ("cpuCount", "cpu_count"),
+    ("currentProcess", "current_process"),
+    ("freezeSupport", "freeze_support"),
+]
+DOCUMENTED_METHODS = {
+    "Process": [
+        ("run", "run"),
+        ("start", "start"),
+        ("join", "join"),
+        ("terminate", "terminate"),
+        ("isAlive", "is_alive"),
+        *[(name, name) for name in ("isDaemon", "setDaemon", "getName", "setName", "getPid")],
+        *[(name, name) for name in ("getExitCode", "getAuthKey", "setAuthKey")],
+        *[(name, name) for name in ("name", "daemon", "pid", "ident", "exitcode", "authkey")],
+        *[(name, name) for name in ("sentinel", "kill", "close")],
+    ],
+    "Connection": [
+        *[(name, name) for name in ("send", "recv", "fileno", "close", "poll")],
+        *[(name, name) for name in ("closed", "readable", "writable")],
+        ("sendBytes", "send_bytes"),
+        ("recvBytes", "recv_bytes"),
+        ("recvBytesInto", "recv_bytes_into"),
+        ("sendbytes", "send_bytes"),
+        ("recvbytes", "recv_bytes"),
+    ],
+}
+
+
+@pytest.mark.parametrize(("documented", "pep8"), DOCUMENTED)
+def test_a_documented_function_has_both_spellings(documented: str, pep8: str) -> None:
+    assert getattr(processing, documented) is getattr(processing, pep8)
+    assert {documented, pep8} <= set(processing.__all__)
+
+
+@pytest.mark.parametrize(
+    ("owner", "documented", "pep8"),
+    [(owner, *pair) for owner, pairs in DOCUMENTED_METHODS.items() for pair in pairs],
+)
+def test_a_documented_method_has_both_spellings(owner: str, documented: str, pep8: str) -> None:
+    kind = getattr(processing, owner)
+    assert inspect.getattr_static(kind, documented) is inspect.getattr_static(kind, pep8)
+
+
+def public_modules(package: str) -> list[str]:
+    """Return the package and those of its modules that have no underscore."""
+    path = importlib.import_module(package).__path__
+    names = [module.name for module in pkgutil.iter_modules(path)]
+    return [package, *(f"{package}.{name}" for name in names if not name.startswith("_"))]
+
+
+@pytest.mark.parametrize(
+    "module", [*public_modules("processing_core"), *public_modules("processing")]
+)
+def test_a_public_module_says_what_is_public(module: str) -> None:
+    door = importlib.import_module(module)
+    assert len(door.__all__) == len(set(door.__all__))
+    for name in door.__all__:
+        assert hasattr(door, name), name
+
+
+def test_a_name_means_the_same_at_every_door() -> None:
+    """`processing_core.process.Process` and `processing.Process` are not two things."""
+    seen: dict[str, object] = {}
+    for module in (*public_modules("processing_core"), *public_modules("processing")):
+        door = importlib.import_module(module)
+        for name in door.__all__:
+            if name != "__version__":
+                assert seen.setdefault(name, getattr(door, name)) is getattr(door, name), name
+
+
+def test_a_public_class_can_be_found_where_it_says() -> None:
+    """What pickle stores, module and qualified name, is public and leads back to the class."""
+    for name in processing_core.__all__:
+        thing = getattr(processing_core, name)
+        if inspect.isclass(thing):
+            assert pickle.loads(pickle.dumps(thing)) is thing
+            assert not any(part.startswith("_") for part in thing.__module__.split(".")), name
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        getattr(processing_core, name)
+        for name in processing_core.__all__
+        if inspect.isclass(getattr(processing_core, name))
+        and issubclass(getattr(processing_core, name), BaseException)
+    ],
+)
+def test_every_error_is_a_process_error_and_travels(error: type[Exception]) -> None:
+    assert issubclass(error, processing_core.ProcessError)
+    copy = pickle.loads(pickle.dumps(error("what happened", 7)))
+    assert type(copy) is error
+    assert copy.args == ("what happened", 7)
