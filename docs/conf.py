@@ -1,0 +1,38 @@
+"""How Sphinx builds the documentation."""
+
+from __future__ import annotations
+
+from processing import __version__
+
+project = "processing"
+author = "The processing developers"
+copyright = "2026, The processing developers"
+release = version = __version__
+
+extensions = ["myst_parser", "sphinx.ext.autodoc", "sphinx.ext.viewcode"]
+exclude_patterns = ["_build"]
+html_theme = "furo"
+html_title = f"processing {__version__}"
+html_static_path = ["_static"]
+
+myst_enable_extensions = ["colon_fence", "deflist", "fieldlist"]
+myst_heading_anchors = 3
+suppress_warnings: list[str] = []
+
+autodoc_member_order = "bysource"
+autodoc_typehints = "description"
+autodoc_typehints_description_target = "documented"
+autodoc_preserve_defaults = True
+
+# The build must need no network, so other projects' documents cannot be looked up: what belongs to
+# Python itself is not searched for. Every reference to our own names has to lead somewhere.
+nitpicky = True
+nitpick_ignore_regex = [
+    (r"py:.*", r"(builtins|collections|os|pathlib|pickle|queue|socket|ssl|types|typing)\..*"),
+    (
+        r"py:(class|exc|data|obj|func|meth|attr)",
+        r"(bool|bytearray|bytes|dict|float|frozenset|int|list|memoryview|object|set|str|tuple|type"
+        r"|(Assertion|EOF|Memory|NotImplemented|OS|Runtime|Type|Value)Error|Exception"
+        r"|Any|Buffer|Callable|Iterable|Mapping|Sequence|Self|None)",
+    ),
+]
