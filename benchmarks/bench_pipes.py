@@ -1,0 +1,258 @@
+"""Group `pipes`: how fast messages go through `Pipe()`, one way and there and back.
+
+Run as a program it takes one of these measurements with one library and prints the figures. Every
+stream starts with untimed messages, so that both sides are up and warm. Forked children are used,
+because how the other end was started makes no difference to a pipe.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import importlib
+import importlib.util
+import json
+import os
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from typing import Any, cast
+
+from harness import Figure, Library, LibraryModule, Measurement, Target, at_least, at_most
+
+KIB = 1024
+MIB = 1024 * KIB
+SMALL = bytes(range(256))
+
+Send = Callable[[Any], object]
+Receive = Callable[[], object]
+
+
+# Streams: a forked child sends, the parent receives
+
+
+def stream(
+    library: LibraryModule,
+    connect: Callable[[Any, Any], tuple[Send, Receive]],
+    payload: object,
+    count: int,
+    *,
+    warm_up: int,
+    duplex: bool = True,
+) -> float:
+    """Let a child send `payload` `count` times, and return how many seconds receiving all took.
+
+    `connect` is given the receiving and the sending connection and returns what to call on them.
+    """
+    receiving, sending = library.Pipe(duplex)
+    send, receive = connect(receiving, sending)
+    gate, opener = os.pipe()
+
+    def sender() -> None:
+        for _ in range(warm_up):
+            send(payload)
+        os.read(gate, 1)
+        for _ in range(count):
+            send(payload)
+
+    process = library.get_context("fork").Process(target=sender)
+    process.start()
+    sending.close()
+    for _ in range(warm_up):
+        receive()
+    os.write(opener, b"!")
+    begin = time.perf_counter()
+    for _ in range(count):
+        receive()
+    seconds = time.perf_counter() - begin
+    process.join()
+    return seconds
+
+
+def as_objects(receiving: Any, sending: Any) -> tuple[Send, Receive]:
+    """Through send and recv."""
+    return sending.send, receiving.recv
+
+
+def as_bytes(receiving: Any, sending: Any) -> tuple[Send, Receive]:
+    """Through send_bytes and recv_bytes."""
+    return sending.send_bytes, receiving.recv_bytes
+
+
+def small_objects(library: LibraryModule, scale: float) -> dict[str, float]:
+    """One-way objects of 256 bytes."""
+    count = int(60_000 * scale)
+    return {"rate": count / stream(library, as_objects, SMALL, count, warm_up=500)}
+
+
+def small_objects_simplex(library: LibraryModule, scale: float) -> dict[str, float]:
+    """The same through Pipe(duplex=False)."""
+    count = int(60_000 * scale)
+    seconds = stream(library, as_objects, SMALL, count, warm_up=500, duplex=False)
+    return {"rate": count / seconds}
+
+
+def small_bytes(library: LibraryModule, scale: float) -> dict[str, float]:
+    """One-way messages of 256 bytes."""
+    count = int(60_000 * scale)
+    return {"rate": count / stream(library, as_bytes, SMALL, count, warm_up=500)}
+
+
+def medium_into(library: LibraryModule, scale: float) -> dict[str, float]:
+    """Messages of 1 MiB, received into a buffer that is kept."""
+    payload = bytes(MIB)
+    buffer = bytearray(MIB)
+    count = int(400 * scale)
+
+    def into(receiving: Any, sending: Any) -> tuple[Send, Receive]:
+        return sending.send_bytes, lambda: receiving.recv_bytes_into(buffer)
+
+    return {"rate": count / stream(library, into, payload, count, warm_up=10)}
+
+
+def large_bytes(library: LibraryModule, scale: float) -> dict[str, float]:
+    """Messages of 64 MiB, each received as a new bytes object."""
+    payload = bytes(64 * MIB)
+    count = max(2, int(6 * scale))
+    return {"rate": 64 * count / stream(library, as_bytes, payload, count, warm_up=1)}
+
+
+def arrays(library: LibraryModule, scale: float) -> dict[str, float]:
+    """Numpy arrays of 8 MiB. The receiver reads from every page: unread ones may not be there."""
+    numpy = importlib.import_module("numpy")
+    payload = numpy.arange(MIB, dtype=numpy.float64)
+    expected = payload[::512].sum()
+    count = max(4, int(30 * scale))
+
+    def checked(receiving: Any, sending: Any) -> tuple[Send, Receive]:
+        def receive() -> None:
+            if receiving.recv()[::512].sum() != expected:
+                raise AssertionError("the array arrived damaged")
+
+        return sending.send, receive
+
+    return {"rate": 8 * count / stream(library, checked, payload, count, warm_up=3)}
+
+
+# There and back
+
+
+def round_trip(library: LibraryModule, scale: float, count: int = 8_000) -> dict[str, float]:
+    """Messages of 256 bytes that a child sends back, in microseconds there and back."""
+    here, there = library.Pipe()
+    warm_up, count = 200, int(count * scale)
+
+    def echo() -> None:
+        receive, send = there.recv_bytes, there.send_bytes
+        for _ in range(warm_up + count):
+            send(receive())
+
+    process = library.get_context("fork").Process(target=echo)
+    process.start()
+    send, receive, clock = here.send_bytes, here.recv_bytes, time.perf_counter_ns
+    for _ in range(warm_up):
+        send(SMALL)
+        receive()
+    times = []
+    for _ in range(count):
+        begin = clock()
+        send(SMALL)
+        receive()
+        times.append((clock() - begin) / 1000)
+    process.join()
+    hundredths = statistics.quantiles(times, n=100)
+    return {"p50": hundredths[49], "p99": hundredths[98], "mean": statistics.fmean(times)}
+
+
+def busy_round_trip(library: LibraryModule, scale: float) -> dict[str, float]:
+    """The same while every processor has something else to do."""
+    with all_processors_busy():
+        return round_trip(library, scale, 2_000)
+
+
+@contextlib.contextmanager
+def all_processors_busy() -> Iterator[None]:
+    """Keep as many processes as there are processors busy; they end by themselves in any case."""
+    spin = "import time\nend = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
+    burners = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(os.cpu_count() or 1)]
+    try:
+        time.sleep(0.2)
+        yield
+    finally:
+        for burner in burners:
+            burner.kill()
+        for burner in burners:
+            burner.wait()
+
+
+PROGRAMS = {
+    program.__name__: program
+    for program in (
+        small_objects,
+        small_objects_simplex,
+        small_bytes,
+        medium_into,
+        large_bytes,
+        arrays,
+        round_trip,
+        busy_round_trip,
+    )
+}
+
+
+# The group
+
+
+def measurements() -> list[Measurement]:
+    """What the group measures, and the targets."""
+
+    def rate(name: str, label: str, unit: str, target: Target | None) -> Measurement:
+        return Measurement(command_for(name), (Figure("rate", label, unit, target),))
+
+    found = [
+        rate("small_objects", "256-byte objects one way", "messages/s", at_least(2)),
+        rate("small_objects_simplex", "the same, Pipe(duplex=False)", "messages/s", None),
+        rate("small_bytes", "256-byte bytes one way", "messages/s", at_least(2)),
+        rate("medium_into", "1 MiB, recv_bytes_into", "MiB/s", at_least(2)),
+        rate("large_bytes", "64 MiB bytes", "MiB/s", at_least(3)),
+    ]
+    if importlib.util.find_spec("numpy") is not None:
+        found.append(rate("arrays", "8 MiB numpy arrays", "MiB/s", at_least(5)))
+    found.append(
+        Measurement(
+            command_for("round_trip"),
+            (
+                Figure("p50", "256-byte round trip, median", "µs", at_most(1)),
+                Figure("p99", "its 99th percentile", "µs"),
+                Figure("mean", "its mean", "µs"),
+            ),
+        )
+    )
+    found.append(
+        Measurement(
+            command_for("busy_round_trip"),
+            (
+                Figure("p50", "the same, all processors busy", "µs"),
+                Figure("p99", "its 99th percentile", "µs"),
+                Figure("mean", "its mean", "µs"),
+            ),
+        )
+    )
+    return found
+
+
+def command_for(name: str) -> Callable[[Library, bool], Sequence[str]]:
+    """The command of one of the programs above."""
+    return lambda library, quick: [str(Path(__file__)), name, library, "0.2" if quick else "1"]
+
+
+def main(name: str, library: str, scale: str) -> None:
+    """Take one measurement and print its figures."""
+    module = cast("LibraryModule", importlib.import_module(library))
+    print(json.dumps(PROGRAMS[name](module, float(scale))))
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])
