@@ -27,12 +27,13 @@ autodoc_preserve_defaults = True
 # The build must need no network, so other projects' documents cannot be looked up: what belongs to
 # Python itself is not searched for. Every reference to our own names has to lead somewhere.
 nitpicky = True
+PYTHON = r"(builtins|collections|os|pathlib|pickle|queue|socket|ssl|types|typing)\..*"
+BUILTINS = (
+    r"bool|bytearray|bytes|dict|float|frozenset|int|list|memoryview|object|set|str|tuple|type"
+    r"|(Assertion|BlockingIO|BrokenPipe|EOF|Memory|NotImplemented|OS|Runtime|Type|Value)Error"
+    r"|Exception|Any|Buffer|Callable|Iterable|Mapping|Sequence|Self|None"
+)
 nitpick_ignore_regex = [
-    (r"py:.*", r"(builtins|collections|os|pathlib|pickle|queue|socket|ssl|types|typing)\..*"),
-    (
-        r"py:(class|exc|data|obj|func|meth|attr)",
-        r"(bool|bytearray|bytes|dict|float|frozenset|int|list|memoryview|object|set|str|tuple|type"
-        r"|(Assertion|EOF|Memory|NotImplemented|OS|Runtime|Type|Value)Error|Exception"
-        r"|Any|Buffer|Callable|Iterable|Mapping|Sequence|Self|None)",
-    ),
+    (r"py:.*", PYTHON),
+    (r"py:(class|exc|data|obj|func|meth|attr)", BUILTINS),
 ]
