@@ -21,7 +21,7 @@ import processing
 
 ROOT = Path(__file__).parent.parent
 DEADLINE = 60.0
-ILLUSTRATIONS = {"console", "ini", "mermaid", "sh", "toml", "{eval-rst}", "{toctree}"}
+ILLUSTRATIONS = {"none", "sh", "toml", "{code-block}", "{eval-rst}", "{image}", "{toctree}"}
 """Blocks that are not run. Every other language has to be `python` or `text`."""
 
 OUTPUT = "the output that no block has shown yet"
