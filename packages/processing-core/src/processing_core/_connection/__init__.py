@@ -1,0 +1,1 @@
+"""Connections: messages between two processes, whole and in order."""

@@ -1,0 +1,386 @@
+"""Owns connections over Unix sockets that keep message borders (unix(7), SOCK_SEQPACKET).
+
+The kernel takes and gives each message whole, so processes and threads that share an end never tear
+one, and one killed in the middle of a send leaves nothing half done. A message crosses in one
+system call each way:
+
+- A packet whose first byte is not ESCAPE is the message itself; so are all pickles, which begin
+  with 0x80.
+- ESCAPE PLAIN, then the message: it is empty or begins with ESCAPE.
+- ESCAPE PARCEL, then a token: the message is too large or carries descriptors (see parcels).
+- An empty read is the end: the other end is closed and everything was received.
+
+The sockets do not block. A receiver that finds nothing looks again for a few microseconds before it
+sleeps, as long as that pays: a sleeper is woken some sixty microseconds late.
+"""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+from time import perf_counter
+
+from processing_core._clock import Deadline, checked_timeout
+from processing_core._connection.base import (
+    Connection,
+    checked_maxlength,
+    put_into,
+    selected,
+    target,
+    too_long,
+)
+from processing_core._connection.parcels import SEND_BUFFER_BYTES, Parcel, ParcelSocket
+from processing_core._cpickle import loads
+from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
+from processing_core._platform.cpus import schedulable_cpus
+from processing_core._platform.polling import wait_for
+from processing_core._serialize.packer import Packer, register_carrier
+from processing_core._serialize.transfer import take_descriptor
+from processing_core.errors import BufferTooShort
+
+if sys.platform != "win32":
+    import _socket as sockets
+
+if TYPE_CHECKING:
+    from typing import Any
+
+    from typing_extensions import Buffer
+
+__all__ = ["PacketConnection", "packet_pipe"]
+
+ESCAPE = 0xFF
+PLAIN = b"\xff\x00"
+PARCEL = b"\xff\x01"
+# A larger message goes as a parcel; a read must have room for the largest packet.
+INLINE_BYTES = 64 * 1024
+READ_BYTES = INLINE_BYTES + len(PLAIN)
+
+# How often a receiver looks again before it sleeps, at most: some 30 microseconds.
+MOST_LOOKS = 64
+# A message that comes so soon after falling asleep would have been worth looking for longer.
+SOON_SECONDS = 150e-6
+
+_read = os.read
+_write = os.write
+
+
+class _Looks:
+    """How often to look again, learnt from what the last waits were worth."""
+
+    limit: int | None = None
+
+    @classmethod
+    def most(cls) -> int:
+        if cls.limit is None:
+            # With one CPU the sender cannot run while the receiver looks.
+            cls.limit = MOST_LOOKS if schedulable_cpus() > 1 else 0
+        return cls.limit
+
+
+# Packers that are not at work, each with its methods at hand. list.pop and list.append are atomic,
+# so threads, signal handlers and reducers that send messages themselves never share a packer.
+_idle: list[Any] = []
+
+
+def _new_packer() -> Any:
+    packer = Packer()
+    return packer, packer.dump, packer.pieces, packer.cargo, packer.clear_memo
+
+
+class PacketConnection(Connection[SendT_contra, RecvT_co]):
+    """A connection on Linux: a socket for messages and one for parcels."""
+
+    __slots__ = ("_fd", "_in", "_looks", "_out", "_parcels")
+
+    def __init__(self, messages: int, parcels: int, *, readable: bool, writable: bool) -> None:
+        super().__init__(readable=readable, writable=writable)
+        # _in and _out are -1 where the end is closed or lacks the direction, so that the hot path
+        # needs no check of its own: the system call fails and the slow path finds out why.
+        self._fd = messages
+        self._in = messages if readable else -1
+        self._out = messages if writable else -1
+        self._parcels = ParcelSocket(parcels)
+        self._looks = 1
+
+    @property
+    def closed(self) -> bool:
+        """Whether this end was closed."""
+        return self._fd < 0
+
+    def fileno(self) -> int:
+        """The descriptor that becomes readable when a message, or the end, is there to receive."""
+        if self._fd < 0:
+            raise OSError("the connection is closed")
+        return self._fd
+
+    def close(self) -> None:
+        """Close this end; happens also when the connection is collected. May be called again."""
+        fd, self._fd, self._in, self._out = self._fd, -1, -1, -1
+        if fd >= 0:
+            os.close(fd)
+            self._parcels.close()
+
+    def __del__(self) -> None:
+        if getattr(self, "_fd", -1) >= 0:
+            self.close()
+
+    def __repr__(self) -> str:
+        state = "closed" if self.closed else f"fd={self._fd}"
+        return f"<{type(self).__name__} {state}{_direction(self._readable, self._writable)}>"
+
+    # Sending
+
+    def send(self, obj: SendT_contra) -> None:
+        """Send an object that can be pickled. See Connection.send."""
+        if self._out < 0:
+            self._usable_for(receiving=False)
+        try:
+            entry = _idle.pop()
+        except IndexError:
+            entry = _new_packer()
+        packer, dump, pieces, cargo, clear_memo = entry
+        # If dump raises, the packer is in an unknown state and not put back.
+        dump(obj)
+        if len(pieces) != 1 or cargo or len(pieces[0]) > INLINE_BYTES:
+            parts = [pieces, *([view] for view in packer.buffers)]
+            self._send_parcel(parts, packer.descriptors)
+            return
+        data = pieces.pop()
+        clear_memo()
+        # A packer remembers how many objects it has seen at most; after few, that costs nothing.
+        if len(data) <= 4096:
+            _idle.append(entry)
+        try:
+            _write(self._out, data)
+        except OSError as error:
+            self._write_after(error, data)
+
+    def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
+        """Send the bytes of a buffer. See Connection.send_bytes."""
+        if type(buf) is not bytes or offset or size is not None:
+            view = selected(buf, offset, size)
+            if len(view) > INLINE_BYTES:
+                self._usable_for(receiving=False)
+                self._send_parcel([[view]], [])
+                return
+            buf = bytes(view)
+        if not buf or buf[0] == ESCAPE:
+            data = PLAIN + buf
+        elif len(buf) > INLINE_BYTES:
+            self._usable_for(receiving=False)
+            self._send_parcel([[buf]], [])
+            return
+        else:
+            data = buf
+        try:
+            _write(self._out, data)
+        except OSError as error:
+            self._write_after(error, data)
+
+    sendBytes = sendbytes = send_bytes
+
+    def _send_parcel(self, parts: list[Any], descriptors: list[int]) -> None:
+        try:
+            token = self._parcels.send(parts, descriptors)
+            _write(self._out, PARCEL + token)
+        except BlockingIOError as error:
+            self._write_after(error, PARCEL + token)
+        except ConnectionError as error:
+            raise BrokenPipeError(error.errno, "the other end of the connection is closed") from None
+
+    def _write_after(self, error: OSError, data: bytes) -> None:
+        """Write a packet after a first attempt has failed."""
+        self._usable_for(receiving=False)
+        while isinstance(error, BlockingIOError):
+            wait_for(self._out, writable=True)
+            try:
+                _write(self._out, data)
+            except OSError as again:
+                error = again
+            else:
+                return
+        if isinstance(error, ConnectionError):
+            raise BrokenPipeError(error.errno, "the other end of the connection is closed") from None
+        raise error
+
+    # Receiving
+
+    def recv(self) -> RecvT_co:
+        """Receive an object. See Connection.recv."""
+        try:
+            data = _read(self._in, READ_BYTES)
+        except OSError as error:
+            data = self._read_after(error)
+        if not data or data[0] == ESCAPE:
+            message = self._unwrap(data)
+            if type(message) is not bytes:
+                return message.load()  # type: ignore[return-value]
+            data = message
+        return loads(data)  # type: ignore[no-any-return]
+
+    def recv_bytes(self, maxlength: int | None = None) -> bytes:
+        """Receive a message as bytes. See Connection.recv_bytes."""
+        if maxlength is not None:
+            maxlength = checked_maxlength(maxlength)
+        try:
+            data = _read(self._in, READ_BYTES)
+        except OSError as error:
+            data = self._read_after(error)
+        if not data or data[0] == ESCAPE:
+            message = self._unwrap(data)
+            if type(message) is not bytes:
+                if maxlength is not None and message.size > maxlength:
+                    size = message.size
+                    message.release()
+                    raise too_long(size, maxlength)
+                return message.bytes()
+            data = message
+        if maxlength is not None and len(data) > maxlength:
+            raise too_long(len(data), maxlength)
+        return data
+
+    recvBytes = recvbytes = recv_bytes
+
+    def recv_bytes_into(self, buf: Buffer, offset: int = 0) -> int:
+        """Receive a message into a writable buffer. See Connection.recv_bytes_into."""
+        space = target(buf, offset)
+        try:
+            data = _read(self._in, READ_BYTES)
+        except OSError as error:
+            data = self._read_after(error)
+        if not data or data[0] == ESCAPE:
+            message = self._unwrap(data)
+            if type(message) is not bytes:
+                if message.size > len(space):
+                    raise BufferTooShort(message.bytes())
+                return message.copy_into(space)
+            data = message
+        return put_into(data, space)
+
+    recvBytesInto = recvbytes_into = recv_bytes_into
+
+    def _unwrap(self, data: bytes) -> bytes | Parcel:
+        """The message that a packet stands for which is not the message itself."""
+        while True:
+            if not data:
+                if (token := self._parcels.early()) is None:
+                    raise EOFError("the other end of the connection is closed")
+                data = PARCEL + token
+            if data[0] != ESCAPE:
+                return data
+            if data.startswith(PLAIN):
+                return data[len(PLAIN) :]
+            parcel = self._parcels.receive(data[len(PARCEL) :])
+            if parcel is not None:
+                return parcel
+            # Another process that shares this end has it, or it was delivered early: read on.
+            try:
+                data = _read(self._in, READ_BYTES)
+            except OSError as error:
+                data = self._read_after(error)
+
+    def _read_after(self, error: OSError) -> bytes:
+        """Read a packet after a first attempt has failed, waiting until there is one."""
+        self._usable_for(receiving=True)
+        while True:
+            if isinstance(error, BlockingIOError):
+                if (token := self._parcels.early()) is not None:
+                    return PARCEL + token
+                self._wait_for_packet()
+            elif not isinstance(error, ConnectionResetError):
+                raise error
+            # A peer that closed its end with messages unread makes the kernel report a reset once,
+            # before what that peer had sent; reading again gives that, and then the end.
+            try:
+                return _read(self._in, READ_BYTES)
+            except OSError as again:
+                error = again
+
+    def _wait_for_packet(self) -> None:
+        poller = select.poll()
+        poller.register(self._in, select.POLLIN)
+        poll = poller.poll
+        looks = self._looks
+        for _ in range(looks):
+            if poll(0):
+                self._looks = min(2 * looks, _Looks.most())
+                return
+        asleep = perf_counter()
+        poll()
+        if perf_counter() - asleep < SOON_SECONDS:
+            self._looks = _Looks.most()
+        else:
+            self._looks = looks >> 1
+
+    def poll(self, timeout: float | None = 0.0) -> bool:
+        """Whether there is something to receive. See Connection.poll."""
+        timeout = checked_timeout(timeout)
+        self._usable_for(receiving=True)
+        if self._parcels.has_stashed:
+            return True
+        deadline = Deadline(timeout)
+        while wait_for(self._in, deadline.seconds()):
+            if not (self._parcels.may_be_stale and self._drop_stale_marker()):
+                return True
+        return False
+
+    def _drop_stale_marker(self) -> bool:
+        """Take the next packet away if it announces a parcel that was received before."""
+        end = sockets.socket(fileno=self._in)
+        try:
+            packet = end.recv(READ_BYTES, sockets.MSG_PEEK | sockets.MSG_DONTWAIT)
+            if not packet.startswith(PARCEL) or not self._parcels.is_stale(packet[len(PARCEL) :]):
+                return False
+        except OSError:
+            return False  # whatever it is, receiving will tell
+        finally:
+            end.detach()
+        self._parcels.receive(_read(self._in, READ_BYTES)[len(PARCEL) :])
+        return True
+
+
+def _direction(readable: bool, writable: bool) -> str:
+    if readable and writable:
+        return ""
+    return " receives" if readable else " sends"
+
+
+def packet_pipe(duplex: bool) -> tuple[PacketConnection[Any, Any], PacketConnection[Any, Any]]:
+    """Two connected ends; without ``duplex`` the first only receives and the second only sends."""
+    messages = _socket_pair()
+    try:
+        parcels = _socket_pair(blocking=True)
+    except OSError:
+        for fd in messages:
+            os.close(fd)
+        raise
+    return (
+        PacketConnection(messages[0], parcels[0], readable=True, writable=duplex),
+        PacketConnection(messages[1], parcels[1], readable=duplex, writable=True),
+    )
+
+
+def _socket_pair(*, blocking: bool = False) -> tuple[int, int]:
+    pair = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
+    for end in pair:
+        if blocking:
+            end.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
+        else:
+            end.setblocking(False)
+    return pair[0].detach(), pair[1].detach()
+
+
+def _rebuild(messages: int, parcels: int, readable: bool, writable: bool) -> object:
+    return PacketConnection(
+        take_descriptor(messages), take_descriptor(parcels), readable=readable, writable=writable
+    )
+
+
+def _reduce(connection: PacketConnection[Any, Any], packer: Packer) -> tuple[Any, ...]:
+    messages = packer.attach(connection.fileno())
+    parcels = packer.attach(connection._parcels.fileno())
+    return _rebuild, (messages, parcels, connection.readable, connection.writable)
+
+
+register_carrier(PacketConnection, _reduce)

@@ -1,0 +1,20 @@
+"""The one module that imports CPython's ``_pickle``.
+
+``pickle`` itself imports ``re`` and more, which every spawned child would pay for at its start; the
+names here are the same objects that ``pickle`` re-exports. An interpreter that lacks the
+accelerator gets them from ``pickle``.
+"""
+
+from __future__ import annotations
+
+try:
+    from _pickle import Pickler, PicklingError, UnpicklingError, dumps, loads
+except ImportError:  # an interpreter without the C accelerator
+    from pickle import Pickler, PicklingError, UnpicklingError, dumps, loads
+
+from copyreg import dispatch_table as copyreg_table
+
+__all__ = ["PROTOCOL", "Pickler", "PicklingError", "UnpicklingError", "copyreg_table", "dumps", "loads"]
+
+# All interpreters that the library supports have protocol 5, which carries buffers out of band.
+PROTOCOL = 5

@@ -1,0 +1,117 @@
+"""Owns the pickler: reducers for objects that need the library's help, buffers out of band."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from processing_core._cpickle import PROTOCOL, Pickler
+from processing_core._runtime import AuthKey
+from processing_core._serialize.sockets import raw_socket, reduce_socket
+from processing_core._serialize.transfer import is_starting_child
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from pickle import PickleBuffer
+    from typing import Any
+
+__all__ = ["OUT_OF_BAND_BYTES", "Packer", "register_carrier", "register_reducer"]
+
+# A buffer of at least this size leaves the pickle: its own copy costs more than a few more words.
+OUT_OF_BAND_BYTES = 32 * 1024
+
+type_reducers: dict[type, Callable[..., Any]] = {}
+type_carriers: dict[type, Callable[..., Any]] = {}
+
+
+def register_reducer(cls: type, reduce: Callable[[Any], object]) -> None:
+    """Have objects of exactly this class pickled by ``reduce`` on their way to other processes.
+
+    ``reduce(obj)`` returns what ``object.__reduce__`` may return. Only the library's own pickling is
+    affected, not ``pickle.dumps``.
+    """
+    if not callable(reduce):
+        raise TypeError(f"a reducer must be callable, not {reduce!r}")
+    type_reducers[cls] = reduce
+
+
+def register_carrier(cls: type, reduce: Callable[[Any, Packer], object]) -> None:
+    """As register_reducer, for objects that hold descriptors: gives them to the packer."""
+    type_carriers[cls] = reduce
+
+
+class _Sink:
+    """The file that a pickler writes to: keeps the pieces as they come, large objects uncopied."""
+
+    __slots__ = ("write",)
+
+    def __init__(self, write: Callable[[bytes], object]) -> None:
+        self.write = write
+
+
+class Packer(Pickler):
+    """Pickles into ``pieces``, with descriptors and large buffers beside the pickle.
+
+    ``cargo`` is empty unless there are any, so that the common case is one look. A packer can be
+    used again after ``reset``; one that raised must be dropped.
+    """
+
+    def __init__(self, *, out_of_band: bool = True) -> None:
+        self.pieces: list[bytes] = []
+        self.cargo: list[object] = []
+        self.descriptors: list[int] = []
+        self.buffers: list[memoryview] = []
+        super().__init__(
+            _Sink(self.pieces.append),
+            PROTOCOL,
+            buffer_callback=self._take_buffer if out_of_band else None,
+        )
+
+    def reset(self) -> None:
+        self.clear_memo()
+        self.pieces.clear()
+        if self.cargo:
+            self.cargo.clear()
+            self.descriptors = []
+            self.buffers = []
+
+    def attach(self, descriptor: int) -> int:
+        """Send a descriptor along; returns the index by which the receiver takes it."""
+        self.descriptors.append(descriptor)
+        self.cargo.append(descriptor)
+        return len(self.descriptors) - 1
+
+    def _take_buffer(self, buffer: PickleBuffer) -> bool:
+        """Tells the pickler whether the buffer stays in the pickle."""
+        view = buffer.raw()
+        if view.nbytes < OUT_OF_BAND_BYTES:
+            return True
+        self.buffers.append(view)
+        self.cargo.append(view)
+        return False
+
+    def reducer_override(self, obj: Any) -> Any:
+        cls = type(obj)
+        if cls in type_carriers:
+            return type_carriers[cls](obj, self)
+        if cls in type_reducers:
+            return type_reducers[cls](obj)
+        if isinstance(obj, raw_socket):
+            return reduce_socket(obj, self.attach)
+        return NotImplemented
+
+
+def _reduce_authkey(key: AuthKey) -> tuple[object, ...]:
+    if not is_starting_child():
+        raise TypeError(
+            "the key of a process is not pickled, so that it cannot leak; children get it when "
+            "they are started"
+        )
+    return AuthKey, (bytes(key),)
+
+
+type_reducers[AuthKey] = _reduce_authkey
+
+
+def total_size(pieces: list[bytes]) -> int:
+    """The length in bytes of a pickle that came in pieces."""
+    return sum(map(len, pieces)) if len(pieces) > 1 else len(pieces[0])

@@ -1,0 +1,1 @@
+"""Starting children: what they need to know, the start methods, and the child's side of each."""

@@ -1,0 +1,70 @@
+"""Owns where the interpreter of a spawned child, or of a fork server, begins."""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from processing_core._platform import lifeline
+from processing_core._runtime import runtime
+
+__all__ = ["main"]
+
+# Where the open descriptors cannot be listed, those below this number are closed.
+MOST_LEAKED = 1024
+
+
+def main(role: str, descriptors: list[int]) -> None:
+    """Run as a child in the given role; does not return."""
+    if role == "forkserver":
+        from processing_core._start.server import serve
+
+        close_others(descriptors)
+        serve(*descriptors)
+    else:
+        spawned(descriptors[0], descriptors[1], bool(descriptors[2]), descriptors[3:])
+
+
+def spawned(message: int, line: int, dies_with_parent: bool, descriptors: list[int]) -> None:
+    """Become the process described in the file ``message``; does not return."""
+    code = 1
+    try:
+        close_others([message, line, *descriptors])
+        for descriptor in (line, *descriptors):
+            os.set_inheritable(descriptor, False)
+        runtime.lifeline = line
+        if dies_with_parent:
+            lifeline.arm(line)
+        with open(message, "rb") as file:
+            file.seek(0)
+            payload = file.read()
+        code = run(payload, descriptors)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def run(payload: bytes, descriptors: list[int]) -> int:
+    """Become the described process and run it; returns its exit code."""
+    from processing_core._start.spec import enter
+
+    process = enter(payload, descriptors)
+    if runtime.lifeline is not None and lifeline.hung_up(runtime.lifeline):
+        return 1  # whoever started it is gone, or has given it up
+    return process._enter_child()
+
+
+def close_others(keep: list[int]) -> None:
+    """Close what leaked into this process: every descriptor above stderr but those to keep."""
+    try:
+        numbers = [int(name) for name in os.listdir("/proc/self/fd")]
+    except OSError:
+        numbers = list(range(MOST_LEAKED))
+    for number in numbers:
+        if number > 2 and number not in keep:
+            try:
+                os.close(number)
+            except OSError:
+                continue  # the one that listed the folder, or not open

@@ -1,0 +1,202 @@
+"""Owns what a child must be told that does not inherit its parent's memory."""
+
+from __future__ import annotations
+
+import os
+import sys
+from types import BuiltinFunctionType, FunctionType, MethodType
+
+from processing_core._cpickle import PROTOCOL, dumps, loads
+from processing_core._runtime import runtime
+from processing_core._serialize.packer import Packer
+from processing_core._serialize.transfer import Arrival, arriving, starting_child
+from processing_core._start import hooks
+from processing_core._start.main_module import MainModule, describe, is_reproducible, restore
+from processing_core._start.methods import current_method
+from processing_core.errors import SerializationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from processing_core.abc import Startable
+
+__all__ = ["ChildSpec", "build", "enter"]
+
+
+class ChildSpec:
+    """The message that starts a child: settings, then the process object, then descriptors.
+
+    The settings are pickled apart, because the process object can be rebuilt only once they apply.
+    """
+
+    __slots__ = ("descriptors", "payload")
+
+    def __init__(self, payload: bytes, descriptors: list[int]) -> None:
+        self.payload = payload
+        self.descriptors = descriptors
+
+
+class StartPacker(Packer):
+    """Pickles for a child that is being started."""
+
+    def __init__(self) -> None:
+        super().__init__(out_of_band=False)
+
+    def reducer_override(self, obj: Any) -> Any:
+        if (
+            isinstance(obj, (FunctionType, type))
+            and getattr(obj, "__module__", None) == "__main__"
+            and not is_reproducible()
+        ):
+            return _by_value(obj)
+        return super().reducer_override(obj)
+
+
+def _by_value(obj: Any) -> Any:
+    try:
+        import cloudpickle
+    except ImportError:
+        raise SerializationError(
+            f"{obj.__qualname__} is defined in a __main__ that a child cannot run again (typed at "
+            "a prompt, in a notebook, piped in or given with -c). Put it into a file, use the start "
+            "method fork, or install processing-core[cloudpickle]"
+        ) from None
+    return loads, (cloudpickle.dumps(obj),)
+
+
+def build(process: Startable, *, with_environment: bool) -> ChildSpec:
+    """What the child must be told to become ``process``.
+
+    :raises SerializationError: when something does not pickle; names it and where it was found
+    """
+    packer = StartPacker()
+    extra = [] if runtime.forkserver is None else runtime.forkserver.descriptors()
+    with starting_child():
+        try:
+            packer.dump(process)
+        except Exception as error:
+            raise _named(process, error) from error
+        settings = {
+            "sys_path": [os.getcwd() if entry == "" else entry for entry in sys.path],
+            "sys_argv": sys.argv,
+            "cwd": _current_folder(),
+            "environment": dict(os.environ) if with_environment else None,
+            "main": (describe().kind, describe().origin),
+            "method": current_method(),
+            "executable": runtime.executable,
+            "preload": runtime.preload,
+            "hooks": hooks.exported(),
+            "forkserver": len(extra),
+        }
+        head = dumps(settings, PROTOCOL)
+    body = b"".join(packer.pieces)
+    payload = len(head).to_bytes(8, "big") + head + body
+    return ChildSpec(payload, [*packer.descriptors, *extra])
+
+
+def _current_folder() -> str | None:
+    try:
+        return os.getcwd()
+    except FileNotFoundError:
+        return None  # it was removed; the child begins where it is started
+
+
+def enter(payload: bytes | memoryview, descriptors: list[int]) -> Startable:
+    """The child's side: apply the settings and rebuild the process object."""
+    view = memoryview(payload)
+    size = int.from_bytes(view[:8], "big")
+    settings = loads(view[8 : 8 + size])
+    if settings["cwd"] is not None:
+        os.chdir(settings["cwd"])
+    if settings["environment"] is not None and settings["environment"] != dict(os.environ):
+        os.environ.clear()
+        os.environ.update(settings["environment"])
+    sys.path[:] = settings["sys_path"]
+    sys.argv[:] = settings["sys_argv"]
+    runtime.start_method = settings["method"]
+    runtime.executable = settings["executable"]
+    runtime.preload = settings["preload"]
+    if settings["forkserver"]:
+        from processing_core._start.forkserver import ForkServer
+
+        runtime.forkserver = ForkServer.adopt(descriptors[-settings["forkserver"] :])
+        del descriptors[-settings["forkserver"] :]
+    hooks.apply(settings["hooks"])
+    restore(MainModule(*settings["main"]))
+    with arriving(Arrival(descriptors)):
+        process: Startable = loads(view[8 + size :])
+    return process
+
+
+def _named(process: Startable, error: Exception) -> SerializationError:
+    """The error for a process that does not pickle, with the place of the culprit."""
+    if isinstance(error, SerializationError) and type(error) is not SerializationError:
+        return error
+    path, culprit, reason = _find_culprit(process)
+    return SerializationError(
+        f"{process.name} cannot be started by this start method: {path} does not pickle: "
+        f"{type(culprit).__name__} object {_shortened(culprit)}: {reason or error}"
+    )
+
+
+def _shortened(obj: object) -> str:
+    try:
+        text = repr(obj)
+    except Exception as error:
+        return f"(its repr raises {type(error).__name__})"
+    return text if len(text) <= 200 else text[:197] + "..."
+
+
+def _find_culprit(process: Startable) -> tuple[str, object, Exception | None]:
+    state = dict(vars(process))
+    parts: list[tuple[str, object]] = [("target", state.pop("_target", None))]
+    parts += [(f"args[{i}]", one) for i, one in enumerate(state.pop("_args", ()))]
+    parts += [(f"kwargs[{key!r}]", one) for key, one in state.pop("_kwargs", {}).items()]
+    parts += [
+        (f"self.{name}", one) for name, one in state.items() if name not in ("_handle", "_lock")
+    ]
+    for path, part in parts:
+        if (reason := _failure(part)) is not None:
+            return _descend(path, part, reason, {id(process)})
+    if (reason := _failure(type(process))) is not None:
+        return "the class of the process", type(process), reason
+    return "the process object", process, None
+
+
+def _descend(
+    path: str, obj: object, reason: Exception, seen: set[int]
+) -> tuple[str, object, Exception]:
+    """Follow the failure to the innermost object that fails by itself."""
+    seen.add(id(obj))
+    for step, part in _parts(obj):
+        if id(part) not in seen and (inner := _failure(part)) is not None:
+            return _descend(path + step, part, inner, seen)
+    return path, obj, reason
+
+
+def _parts(obj: object) -> list[tuple[str, object]]:
+    if isinstance(obj, (list, tuple)):
+        return [(f"[{index}]", part) for index, part in enumerate(obj)]
+    if isinstance(obj, dict):
+        keys: list[tuple[str, object]] = [(f" key {key!r}", key) for key in obj]
+        return keys + [(f"[{key!r}]", part) for key, part in obj.items()]
+    if isinstance(obj, (set, frozenset)):
+        return [(" member", part) for part in obj]
+    if isinstance(obj, MethodType):
+        return [(".__self__", obj.__self__)]
+    if isinstance(obj, (type, FunctionType, BuiltinFunctionType)):
+        return []
+    parts = [(f".{name}", part) for name, part in getattr(obj, "__dict__", {}).items()]
+    if hasattr(obj, "func") and hasattr(obj, "args"):  # functools.partial
+        parts += [(".func", obj.func), (".args", obj.args)]
+        parts += [(".keywords", getattr(obj, "keywords", {}))]
+    return parts
+
+
+def _failure(obj: object) -> Exception | None:
+    try:
+        StartPacker().dump(obj)
+    except Exception as error:
+        return error
+    return None

@@ -1,0 +1,79 @@
+"""The protocols between the layers: what a launcher, a child's handle and a context must offer."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+TYPE_CHECKING = False
+
+if TYPE_CHECKING:
+    from typing import Protocol
+else:
+    # Only type checkers look at protocols; the library never asks isinstance() about them.
+    Protocol = object
+
+__all__ = ["ChildHandle", "HasFileno", "Launcher", "Startable", "StartsProcesses"]
+
+
+class HasFileno(Protocol):
+    """Anything that the operating system can wait for by a descriptor."""
+
+    def fileno(self) -> int: ...
+
+
+class StartsProcesses(Protocol):
+    """A context: names the start method that a process made in it uses."""
+
+    def get_start_method(self) -> str: ...
+
+
+class ChildHandle(Protocol):
+    """A started child, seen from the process that started it. Every method is thread-safe."""
+
+    @property
+    def pid(self) -> int: ...
+
+    @property
+    def sentinel(self) -> int:
+        """What becomes ready (readable, signalled) when the child has ended."""
+        ...
+
+    def poll(self) -> int | None:
+        """The exit code, None while the child runs. Never blocks."""
+        ...
+
+    def wait(self, timeout: float | None) -> int | None:
+        """As poll(), after waiting for at most ``timeout`` seconds (None: until it ends)."""
+        ...
+
+    def send_signal(self, signum: int) -> None:
+        """Send a signal unless the child has ended; never reaches another process."""
+        ...
+
+    def close(self) -> None:
+        """Give the descriptors back."""
+        ...
+
+    def forget_after_fork(self) -> None:
+        """Close, in a forked child, what belongs to the parent alone."""
+        ...
+
+
+class Startable(Protocol):
+    """What a launcher needs to know of a process object."""
+
+    @property
+    def name(self) -> str: ...
+
+    def _enter_child(self) -> int:
+        """Run as the current process of a child; returns the exit code."""
+        ...
+
+
+class Launcher(Protocol):
+    """Starts children by one method."""
+
+    def __call__(self, process: Startable, dies_with_parent: bool) -> ChildHandle: ...
+
+
+ForkHook = Callable[[], None]

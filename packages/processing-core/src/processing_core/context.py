@@ -1,0 +1,255 @@
+"""Contexts: the library's functions and classes, bound to a start method."""
+
+from __future__ import annotations
+
+import sys
+
+from processing_core import _process
+from processing_core._connection import pipe
+from processing_core._platform import cpus
+from processing_core._runtime import runtime
+from processing_core._start import commandline, methods
+from processing_core.errors import (
+    AuthenticationError,
+    BufferTooShort,
+    InvalidArgument,
+    InvalidType,
+    ProcessError,
+    TimeoutError,
+)
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any, Literal, overload
+
+    from processing_core._connection.base import Connection
+    from processing_core._process import ParentProcess, Process
+else:
+
+    def overload(function):
+        return function
+
+
+__all__ = [
+    "BaseContext",
+    "DefaultContext",
+    "ForkContext",
+    "ForkServerContext",
+    "SpawnContext",
+    "active_children",
+    "cpu_count",
+    "current_process",
+    "freeze_support",
+    "get_all_start_methods",
+    "get_context",
+    "get_start_method",
+    "parent_process",
+    "set_executable",
+    "set_forkserver_preload",
+    "set_start_method",
+]
+
+current_process = currentProcess = _process.current_process
+parent_process = parentProcess = _process.parent_process
+active_children = activeChildren = _process.active_children
+
+
+def cpu_count(logical: bool = False) -> int:
+    """The number of CPUs that this process may use, by affinity and cgroup quota; at least 1.
+
+    :param logical: the number of CPUs that the system has instead
+    :raises NotImplementedError: when the system does not tell
+    """
+    return cpus.installed_cpus() if logical else cpus.usable_cpus()
+
+
+cpuCount = cpu_count
+
+
+def freeze_support() -> None:
+    """In a frozen program that was started as a child: be that child, and do not return.
+
+    To be called first of all below ``if __name__ == "__main__":``. No effect otherwise.
+    """
+    role = commandline.child_role()
+    if role is not None:
+        from processing_core._start.entry import main
+
+        main(*role)
+
+
+freezeSupport = freeze_support
+
+
+def set_executable(executable: str) -> None:
+    """The interpreter that children run under the start methods spawn and forkserver.
+
+    :raises InvalidType: (a TypeError) when it is not a path
+    """
+    if isinstance(executable, bytes):
+        executable = executable.decode(sys.getfilesystemencoding(), "surrogateescape")
+    if not isinstance(executable, str):
+        raise InvalidType(f"the executable must be a path, not {executable!r}")
+    runtime.executable = executable
+
+
+def set_forkserver_preload(module_names: Iterable[str]) -> None:
+    """The modules that a fork server imports before it forks, when it is started after this call.
+
+    ``"__main__"`` stands for the main module; without a call that is all.
+
+    :raises InvalidType: (a TypeError) when it is not a sequence of strings
+    """
+    names = (module_names,) if isinstance(module_names, str) else tuple(module_names)
+    for name in names:
+        if not isinstance(name, str):
+            raise InvalidType(f"modules to preload are given by name, not as {name!r}")
+    runtime.preload = names
+
+
+class BaseContext:
+    """What every context offers; ``_method`` names its start method."""
+
+    _method: str | None = None
+
+    ProcessError = ProcessError
+    BufferTooShort = BufferTooShort
+    TimeoutError = TimeoutError
+    AuthenticationError = AuthenticationError
+
+    Process: type[_process.Process] = _process.Process
+
+    current_process = currentProcess = staticmethod(current_process)
+    parent_process = parentProcess = staticmethod(parent_process)
+    active_children = activeChildren = staticmethod(active_children)
+    cpu_count = cpuCount = staticmethod(cpu_count)
+    freeze_support = freezeSupport = staticmethod(freeze_support)
+    set_executable = staticmethod(set_executable)
+    set_forkserver_preload = staticmethod(set_forkserver_preload)
+
+    def Pipe(  # noqa: N802 - documented name
+        self, duplex: bool = True
+    ) -> tuple[Connection[Any, Any], Connection[Any, Any]]:
+        """A pair of connected connections. See ``processing_core.Pipe``."""
+        return pipe.Pipe(duplex)
+
+    def get_context(self, method: str | None = None) -> BaseContext:
+        """The context of a start method; None for this one.
+
+        :raises InvalidArgument: (a ValueError) when the platform has no such method
+        """
+        return self if method is None else _contexts[methods.checked_method(method)]
+
+    def get_start_method(self, allow_none: bool = False) -> str:
+        """The start method of this context."""
+        assert self._method is not None
+        return self._method
+
+    def set_start_method(self, method: str | None, force: bool = False) -> None:
+        """Contexts of one method cannot change it. :raises InvalidArgument: always"""
+        raise InvalidArgument(f"the start method of {self!r} is fixed")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__}>"
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return get_context, (self._method,)
+
+
+class ForkProcess(_process.Process):
+    """A process that is started by fork."""
+
+    _start_method = "fork"
+
+
+class SpawnProcess(_process.Process):
+    """A process that is started by spawn."""
+
+    _start_method = "spawn"
+
+
+class ForkServerProcess(_process.Process):
+    """A process that is started by forkserver."""
+
+    _start_method = "forkserver"
+
+
+class ForkContext(BaseContext):
+    """Starts processes by fork."""
+
+    _method = "fork"
+    Process = ForkProcess
+
+
+class SpawnContext(BaseContext):
+    """Starts processes by spawn."""
+
+    _method = "spawn"
+    Process = SpawnProcess
+
+
+class ForkServerContext(BaseContext):
+    """Starts processes by forkserver."""
+
+    _method = "forkserver"
+    Process = ForkServerProcess
+
+
+class DefaultContext(BaseContext):
+    """Starts processes by the method that this process has chosen."""
+
+    def get_context(self, method: str | None = None) -> BaseContext:
+        """The context of a start method; None for the one in use.
+
+        :raises InvalidArgument: (a ValueError) when the platform has no such method
+        """
+        return _contexts[methods.current_method() if method is None else _checked(method)]
+
+    def get_start_method(self, allow_none: bool = False) -> str:
+        """The start method in use; the environment or the platform decides at the first call.
+
+        :param allow_none: return None instead of deciding
+        """
+        if allow_none and runtime.start_method is None:
+            return None  # type: ignore[return-value]
+        return methods.current_method()
+
+    def set_start_method(self, method: str | None, force: bool = False) -> None:
+        """Choose the start method, once unless ``force``; None with ``force`` to choose anew.
+
+        :raises MethodFixedError: (a RuntimeError) when it was chosen before
+        :raises InvalidArgument: (a ValueError) when the platform has no such method
+        """
+        methods.fix_method(method, force=force)
+
+    def get_all_start_methods(self) -> list[str]:
+        """The start methods of this platform, the default first."""
+        return methods.available_methods()
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return _default_context, ()
+
+
+def _checked(method: str) -> str:
+    if not isinstance(method, str):
+        raise InvalidArgument(f"a start method is given by name, not as {method!r}")
+    return methods.checked_method(method)
+
+
+_contexts: dict[str, BaseContext] = {
+    "fork": ForkContext(),
+    "spawn": SpawnContext(),
+    "forkserver": ForkServerContext(),
+}
+_default = DefaultContext()
+
+
+def _default_context() -> DefaultContext:
+    return _default
+
+
+get_context = _default.get_context
+get_start_method = _default.get_start_method
+set_start_method = _default.set_start_method
+get_all_start_methods = _default.get_all_start_methods

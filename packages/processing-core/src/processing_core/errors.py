@@ -1,0 +1,70 @@
+"""The exceptions of the library.
+
+Every exception that the library raises of its own derives from :class:`ProcessError` and, where the
+standard library raises a certain type for the same mistake, from that type too, so that code
+written for either keeps working. All of them can be pickled.
+"""
+
+from __future__ import annotations
+
+import builtins
+
+from processing_core._cpickle import PicklingError
+
+__all__ = [
+    "AuthenticationError",
+    "BufferTooShort",
+    "ClosedError",
+    "InvalidArgument",
+    "InvalidType",
+    "MethodFixedError",
+    "MisuseError",
+    "ProcessError",
+    "SerializationError",
+    "StartError",
+    "TimeoutError",
+]
+
+
+class ProcessError(Exception):
+    """Base of every exception that the library raises of its own."""
+
+
+class BufferTooShort(ProcessError):
+    """A received message does not fit the buffer given; ``args[0]`` is the whole message."""
+
+
+class TimeoutError(ProcessError, builtins.TimeoutError):
+    """A time limit ran out before the result was there."""
+
+
+class AuthenticationError(ProcessError):
+    """The other side of a connection could not show that it knows the key."""
+
+
+class MisuseError(ProcessError, AssertionError):
+    """A method was called at a moment or by a process for which it is not meant."""
+
+
+class MethodFixedError(MisuseError, RuntimeError):
+    """The start method was chosen before."""
+
+
+class ClosedError(ProcessError, ValueError):
+    """The object was closed before."""
+
+
+class InvalidArgument(ProcessError, ValueError):
+    """An argument has a value that the function cannot work with."""
+
+
+class InvalidType(ProcessError, TypeError):
+    """An argument is of a type that the function cannot work with."""
+
+
+class SerializationError(ProcessError, PicklingError):
+    """An object cannot travel to another process; the message names it and where it was found."""
+
+
+class StartError(ProcessError, RuntimeError):
+    """A child process could not be started."""
