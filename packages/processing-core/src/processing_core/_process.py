@@ -15,6 +15,7 @@ from processing_core._platform.polling import wait_for
 from processing_core._runtime import AUTHKEY_BYTES, AuthKey, runtime
 from processing_core._serialize.transfer import is_starting_child
 from processing_core._start.launchers import launcher
+from processing_core._start.main_module import name_main_for_children
 from processing_core._start.methods import checked_method, current_method
 from processing_core.errors import (
     ClosedError,
@@ -26,8 +27,8 @@ from processing_core.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, Literal, NoReturn, TypeVarTuple, overload
+    from collections.abc import Callable, Iterable, Iterator, Mapping
+    from typing import Any, TypeVarTuple, overload
 
     from processing_core.abc import ChildHandle, StartsProcesses
 
@@ -115,12 +116,12 @@ class Process:
         creator = current_process()
         self._lock = threading.Lock()
         self._generations: tuple[int, ...] = (*creator._generations, next(creator._counter))
-        self._counter = itertools.count(1)
-        self._name = name or f"Process-{':'.join(map(str, self._generations))}"
-        self._daemon = creator._daemon if daemon is None else bool(daemon)
+        self._counter: Iterator[int] = itertools.count(1)
+        self._name: str = name or f"Process-{':'.join(map(str, self._generations))}"
+        self._daemon: bool = creator._daemon if daemon is None else bool(daemon)
         self._die_with_parent = die_with_parent
         self._inherits_death = creator._dies
-        self._authkey = creator._authkey
+        self._authkey: AuthKey = creator._authkey
         self._parent_pid = os.getpid()
         self._parent_name = creator._name
         if context is not None:
@@ -161,6 +162,7 @@ class Process:
             _check_bootstrapped()
             _reap_finished()
             _lifecycle.activate(_end_children)
+            name_main_for_children()
             self._handle = launcher(self._start_method or current_method())(self, self._dies)
         finally:
             self._starting = False
@@ -325,7 +327,7 @@ class Process:
 
     def setAuthKey(self, authkey: bytes | str) -> None:  # noqa: N802 - documented name
         """Set the authentication key. :raises InvalidType: when it is neither bytes nor str"""
-        self.authkey = authkey  # type: ignore[assignment]
+        self.authkey = authkey
 
     @property
     def sentinel(self) -> int:

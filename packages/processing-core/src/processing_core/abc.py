@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 TYPE_CHECKING = False
 
 if TYPE_CHECKING:
@@ -54,10 +52,6 @@ class ChildHandle(Protocol):
         """Give the descriptors back."""
         ...
 
-    def forget_after_fork(self) -> None:
-        """Close, in a forked child, what belongs to the parent alone."""
-        ...
-
 
 class Startable(Protocol):
     """What a launcher needs to know of a process object."""
@@ -74,6 +68,3 @@ class Launcher(Protocol):
     """Starts children by one method."""
 
     def __call__(self, process: Startable, dies_with_parent: bool) -> ChildHandle: ...
-
-
-ForkHook = Callable[[], None]

@@ -21,14 +21,9 @@ from processing_core.errors import (
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import Any, Literal, overload
+    from typing import Any
 
     from processing_core._connection.base import Connection
-    from processing_core._process import ParentProcess, Process
-else:
-
-    def overload(function):
-        return function
 
 
 __all__ = [
@@ -82,16 +77,14 @@ def freeze_support() -> None:
 freezeSupport = freeze_support
 
 
-def set_executable(executable: str) -> None:
+def set_executable(executable: str | bytes) -> None:
     """The interpreter that children run under the start methods spawn and forkserver.
 
     :raises InvalidType: (a TypeError) when it is not a path
     """
     if isinstance(executable, bytes):
         executable = executable.decode(sys.getfilesystemencoding(), "surrogateescape")
-    if not isinstance(executable, str):
-        raise InvalidType(f"the executable must be a path, not {executable!r}")
-    runtime.executable = executable
+    runtime.executable = _checked_text(executable, "the executable")
 
 
 def set_forkserver_preload(module_names: Iterable[str]) -> None:
@@ -102,10 +95,13 @@ def set_forkserver_preload(module_names: Iterable[str]) -> None:
     :raises InvalidType: (a TypeError) when it is not a sequence of strings
     """
     names = (module_names,) if isinstance(module_names, str) else tuple(module_names)
-    for name in names:
-        if not isinstance(name, str):
-            raise InvalidType(f"modules to preload are given by name, not as {name!r}")
-    runtime.preload = names
+    runtime.preload = tuple(_checked_text(name, "a module to preload") for name in names)
+
+
+def _checked_text(value: object, what: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidType(f"{what} must be given as a string, not {value!r}")
+    return value
 
 
 class BaseContext:
@@ -204,7 +200,7 @@ class DefaultContext(BaseContext):
 
         :raises InvalidArgument: (a ValueError) when the platform has no such method
         """
-        return _contexts[methods.current_method() if method is None else _checked(method)]
+        return _contexts[methods.current_method() if method is None else methods.checked_method(method)]
 
     def get_start_method(self, allow_none: bool = False) -> str:
         """The start method in use; the environment or the platform decides at the first call.
@@ -229,12 +225,6 @@ class DefaultContext(BaseContext):
 
     def __reduce__(self) -> tuple[Any, ...]:
         return _default_context, ()
-
-
-def _checked(method: str) -> str:
-    if not isinstance(method, str):
-        raise InvalidArgument(f"a start method is given by name, not as {method!r}")
-    return methods.checked_method(method)
 
 
 _contexts: dict[str, BaseContext] = {

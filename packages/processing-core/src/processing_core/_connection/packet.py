@@ -11,7 +11,8 @@ system call each way:
 - An empty read is the end: the other end is closed and everything was received.
 
 The sockets do not block. A receiver that finds nothing looks again for a few microseconds before it
-sleeps, as long as that pays: a sleeper is woken some sixty microseconds late.
+sleeps, if that pays: on idle processors a sleeper is woken some sixty microseconds late, on busy
+ones looking only keeps the sender from running. See Patience.
 """
 
 from __future__ import annotations
@@ -19,7 +20,6 @@ from __future__ import annotations
 import os
 import select
 import sys
-from time import perf_counter
 
 from processing_core._clock import Deadline, checked_timeout
 from processing_core._connection.base import (
@@ -33,7 +33,7 @@ from processing_core._connection.base import (
 from processing_core._connection.parcels import SEND_BUFFER_BYTES, Parcel, ParcelSocket
 from processing_core._cpickle import loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
-from processing_core._platform.cpus import schedulable_cpus
+from processing_core._platform.patience import Patience
 from processing_core._platform.polling import wait_for
 from processing_core._serialize.packer import Packer, register_carrier
 from processing_core._serialize.transfer import take_descriptor
@@ -56,26 +56,8 @@ PARCEL = b"\xff\x01"
 INLINE_BYTES = 64 * 1024
 READ_BYTES = INLINE_BYTES + len(PLAIN)
 
-# How often a receiver looks again before it sleeps, at most: some 30 microseconds.
-MOST_LOOKS = 64
-# A message that comes so soon after falling asleep would have been worth looking for longer.
-SOON_SECONDS = 150e-6
-
 _read = os.read
 _write = os.write
-
-
-class _Looks:
-    """How often to look again, learnt from what the last waits were worth."""
-
-    limit: int | None = None
-
-    @classmethod
-    def most(cls) -> int:
-        if cls.limit is None:
-            # With one CPU the sender cannot run while the receiver looks.
-            cls.limit = MOST_LOOKS if schedulable_cpus() > 1 else 0
-        return cls.limit
 
 
 # Packers that are not at work, each with its methods at hand. list.pop and list.append are atomic,
@@ -91,7 +73,7 @@ def _new_packer() -> Any:
 class PacketConnection(Connection[SendT_contra, RecvT_co]):
     """A connection on Linux: a socket for messages and one for parcels."""
 
-    __slots__ = ("_fd", "_in", "_looks", "_out", "_parcels")
+    __slots__ = ("_fd", "_in", "_out", "_parcels", "_patience")
 
     def __init__(self, messages: int, parcels: int, *, readable: bool, writable: bool) -> None:
         super().__init__(readable=readable, writable=writable)
@@ -101,7 +83,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         self._in = messages if readable else -1
         self._out = messages if writable else -1
         self._parcels = ParcelSocket(parcels)
-        self._looks = 1
+        self._patience = Patience()
 
     @property
     def closed(self) -> bool:
@@ -182,12 +164,13 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
 
     def _send_parcel(self, parts: list[Any], descriptors: list[int]) -> None:
         try:
-            token = self._parcels.send(parts, descriptors)
-            _write(self._out, PARCEL + token)
-        except BlockingIOError as error:
-            self._write_after(error, PARCEL + token)
+            marker = PARCEL + self._parcels.send(parts, descriptors)
         except ConnectionError as error:
             raise BrokenPipeError(error.errno, "the other end of the connection is closed") from None
+        try:
+            _write(self._out, marker)
+        except OSError as error:
+            self._write_after(error, marker)
 
     def _write_after(self, error: OSError, data: bytes) -> None:
         """Write a packet after a first attempt has failed."""
@@ -214,8 +197,8 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
             data = self._read_after(error)
         if not data or data[0] == ESCAPE:
             message = self._unwrap(data)
-            if type(message) is not bytes:
-                return message.load()  # type: ignore[return-value]
+            if isinstance(message, Parcel):
+                return message.load()  # type: ignore[no-any-return]
             data = message
         return loads(data)  # type: ignore[no-any-return]
 
@@ -229,7 +212,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
             data = self._read_after(error)
         if not data or data[0] == ESCAPE:
             message = self._unwrap(data)
-            if type(message) is not bytes:
+            if isinstance(message, Parcel):
                 if maxlength is not None and message.size > maxlength:
                     size = message.size
                     message.release()
@@ -251,7 +234,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
             data = self._read_after(error)
         if not data or data[0] == ESCAPE:
             message = self._unwrap(data)
-            if type(message) is not bytes:
+            if isinstance(message, Parcel):
                 if message.size > len(space):
                     raise BufferTooShort(message.bytes())
                 return message.copy_into(space)
@@ -300,18 +283,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
     def _wait_for_packet(self) -> None:
         poller = select.poll()
         poller.register(self._in, select.POLLIN)
-        poll = poller.poll
-        looks = self._looks
-        for _ in range(looks):
-            if poll(0):
-                self._looks = min(2 * looks, _Looks.most())
-                return
-        asleep = perf_counter()
-        poll()
-        if perf_counter() - asleep < SOON_SECONDS:
-            self._looks = _Looks.most()
-        else:
-            self._looks = looks >> 1
+        self._patience.wait(poller.poll)
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether there is something to receive. See Connection.poll."""

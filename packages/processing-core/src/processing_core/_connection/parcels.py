@@ -22,8 +22,13 @@ from processing_core._connection.blocks import (
     Mapping,
 )
 from processing_core._cpickle import loads
+from processing_core._platform.pages import private_buffer, private_bytes
 from processing_core._serialize.transfer import Arrival, arriving
 from processing_core.errors import SerializationError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 __all__ = ["TOKEN_BYTES", "Parcel", "ParcelSocket"]
 
@@ -65,20 +70,18 @@ class Parcel:
         """The number of bytes of the message proper."""
         return len(self._parts[0])
 
-    def load(self) -> object:
+    def load(self) -> Any:
         """Rebuild the object; the buffers that travelled beside the pickle are copied once."""
         try:
             with arriving(self._arrival):
-                return loads(
-                    self._parts[0], buffers=[bytearray(part) for part in self._parts[1:]]
-                )
+                return loads(self._parts[0], buffers=map(private_buffer, self._parts[1:]))
         finally:
             self.release()
 
     def bytes(self) -> bytes:
         """The message as bytes."""
         try:
-            return bytes(self._parts[0])
+            return private_bytes(self._parts[0])
         finally:
             self.release()
 

@@ -8,6 +8,10 @@ import sys
 from processing_core._platform import lifeline
 from processing_core._runtime import runtime
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
+
 __all__ = ["main"]
 
 # Where the open descriptors cannot be listed, those below this number are closed.
@@ -46,7 +50,7 @@ def spawned(message: int, line: int, dies_with_parent: bool, descriptors: list[i
         os._exit(code)
 
 
-def run(payload: bytes, descriptors: list[int]) -> int:
+def run(payload: Buffer, descriptors: list[int]) -> int:
     """Become the described process and run it; returns its exit code."""
     from processing_core._start.spec import enter
 

@@ -18,7 +18,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["MainModule", "describe", "is_reproducible", "restore"]
+__all__ = ["MainModule", "describe", "is_reproducible", "name_main_for_children", "restore"]
 
 CHILD_NAME = "__mp_main__"
 
@@ -77,6 +77,12 @@ def _inspect(main: ModuleType | None) -> MainModule:
 def is_reproducible() -> bool:
     """Whether children can find what is defined in ``__main__``."""
     return describe().kind != "none"
+
+
+def name_main_for_children() -> None:
+    """Let this process find what children pickle of their ``__main__``, whose name differs there."""
+    if "__main__" in sys.modules:
+        sys.modules.setdefault(CHILD_NAME, sys.modules["__main__"])
 
 
 def restore(main: MainModule) -> None:

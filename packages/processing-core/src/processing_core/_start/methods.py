@@ -10,17 +10,20 @@ from processing_core.errors import InvalidArgument, MethodFixedError
 
 __all__ = ["available_methods", "checked_method", "current_method", "fix_method"]
 
+if sys.platform == "win32":
+    _METHODS = ("spawn",)
+elif sys.platform == "linux":
+    _METHODS = ("fork", "spawn", "forkserver")
+else:
+    # A fork is not safe where system libraries start threads of their own (macOS).
+    _METHODS = ("spawn", "fork", "forkserver")
+
 ENVIRONMENT_VARIABLE = "PROCESSING_START_METHOD"
 
 
 def available_methods() -> list[str]:
     """The start methods of this platform, the default first."""
-    if sys.platform == "win32":
-        return ["spawn"]
-    if sys.platform == "linux":
-        return ["fork", "spawn", "forkserver"]
-    # A fork is not safe where system libraries start threads of their own (macOS).
-    return ["spawn", "fork", "forkserver"]
+    return list(_METHODS)
 
 
 def checked_method(method: str, *, origin: str = "start method") -> str:

@@ -19,6 +19,8 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from typing_extensions import Buffer
+
     from processing_core.abc import Startable
 
 __all__ = ["ChildSpec", "build", "enter"]
@@ -102,7 +104,7 @@ def _current_folder() -> str | None:
         return None  # it was removed; the child begins where it is started
 
 
-def enter(payload: bytes | memoryview, descriptors: list[int]) -> Startable:
+def enter(payload: Buffer, descriptors: list[int]) -> Startable:
     """The child's side: apply the settings and rebuild the process object."""
     view = memoryview(payload)
     size = int.from_bytes(view[:8], "big")
