@@ -25,6 +25,12 @@ class AuthKey(bytes):
 
     __slots__ = ()
 
+    def __reduce__(self) -> tuple[object, ...]:
+        raise TypeError(
+            "the key of a process is not pickled, so that it cannot leak; children get it when "
+            "they are started"
+        )
+
 
 class PrivateDescriptors:
     """Descriptors that belong to this process alone: a forked child closes them at once.

@@ -31,7 +31,7 @@ from processing_core._connection.base import (
     too_long,
 )
 from processing_core._connection.parcels import SEND_BUFFER_BYTES, Parcel, ParcelSocket
-from processing_core._cpickle import loads
+from processing_core._cpickle import PROTOCOL, dumps, loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
 from processing_core._platform.patience import Patience
 from processing_core._platform.polling import wait_for
@@ -55,6 +55,12 @@ PARCEL = b"\xff\x01"
 # A larger message goes as a parcel; a read must have room for the largest packet.
 INLINE_BYTES = 64 * 1024
 READ_BYTES = INLINE_BYTES + len(PLAIN)
+
+# Objects of these types pickle without help, the fastest way; texts and bytes up to this length.
+_SCALARS = frozenset((int, float, bool, complex, type(None)))
+LEAF_LENGTH = 16_000
+# A packer that has made a longer pickle is not used again: its table of objects may have grown.
+KEPT_PICKLE_BYTES = 4096
 
 _read = os.read
 _write = os.write
@@ -117,6 +123,23 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         """Send an object that can be pickled. See Connection.send."""
         if self._out < 0:
             self._usable_for(receiving=False)
+        cls = type(obj)
+        if cls in _SCALARS or ((cls is bytes or cls is str) and len(obj) <= LEAF_LENGTH):  # type: ignore[arg-type]
+            data = dumps(obj, PROTOCOL)
+            if len(data) > INLINE_BYTES:
+                self._send_parcel([[data]], [])
+                return
+        elif (packed := self._pack(obj)) is not None:
+            data = packed
+        else:
+            return
+        try:
+            _write(self._out, data)
+        except OSError as error:
+            self._write_after(error, data)
+
+    def _pack(self, obj: SendT_contra) -> bytes | None:
+        """The packet for an object; None if it had to go as a parcel and is sent."""
         try:
             entry = _idle.pop()
         except IndexError:
@@ -127,16 +150,12 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         if len(pieces) != 1 or cargo or len(pieces[0]) > INLINE_BYTES:
             parts = [pieces, *([view] for view in packer.buffers)]
             self._send_parcel(parts, packer.descriptors)
-            return
-        data = pieces.pop()
+            return None
+        data: bytes = pieces.pop()
         clear_memo()
-        # A packer remembers how many objects it has seen at most; after few, that costs nothing.
-        if len(data) <= 4096:
+        if len(data) <= KEPT_PICKLE_BYTES:
             _idle.append(entry)
-        try:
-            _write(self._out, data)
-        except OSError as error:
-            self._write_after(error, data)
+        return data
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Send the bytes of a buffer. See Connection.send_bytes."""

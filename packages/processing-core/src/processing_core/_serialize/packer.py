@@ -101,12 +101,7 @@ class Packer(Pickler):
 
 
 def _reduce_authkey(key: AuthKey) -> tuple[object, ...]:
-    if not is_starting_child():
-        raise TypeError(
-            "the key of a process is not pickled, so that it cannot leak; children get it when "
-            "they are started"
-        )
-    return AuthKey, (bytes(key),)
+    return (AuthKey, (bytes(key),)) if is_starting_child() else key.__reduce__()
 
 
 type_reducers[AuthKey] = _reduce_authkey
