@@ -19,4 +19,7 @@ def forkserver_helper() -> Helper:
     server = None if module is None else module.runtime.forkserver
     if server is None:
         return Helper()
-    raise NotImplementedError
+    return Helper(
+        pids=frozenset() if server.pid is None else frozenset([server.pid]),
+        descriptors=frozenset(server.descriptors()),
+    )

@@ -19,6 +19,17 @@ from processing_testkit.waiting import wait_until
 
 __all__ = ["ScriptResult", "run_python", "run_script", "start_python"]
 
+# What would change how the interpreter under test behaves, buffering above all.
+_NOT_INHERITED = {
+    "PROCESSING_START_METHOD",
+    "PYTHONDEVMODE",
+    "PYTHONINSPECT",
+    "PYTHONPATH",
+    "PYTHONSTARTUP",
+    "PYTHONUNBUFFERED",
+    "PYTHONWARNINGS",
+}
+
 PathLike = str | os.PathLike[str]
 
 
@@ -47,8 +58,7 @@ class ScriptResult:
 
 def environment(method: str | None = None, env: Mapping[str, str] | None = None) -> dict[str, str]:
     """The environment of the tests, with the start method and the given variables in it."""
-    result = dict(os.environ)
-    result.pop("PROCESSING_START_METHOD", None)
+    result = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
     if method is not None:
         result["PROCESSING_START_METHOD"] = method
     result.update(env or {})
