@@ -37,3 +37,5 @@ nitpick_ignore_regex = [
     (r"py:.*", PYTHON),
     (r"py:(class|exc|data|obj|func|meth|attr)", BUILTINS),
 ]
+# Types of our own that only type checkers import, so that Sphinx cannot tell their module.
+nitpick_ignore = [("py:class", "StartsProcesses")]

@@ -1,15 +1,12 @@
 """The programs in the documentation and the READMEs, run as a reader would run them.
 
 A `python` block is a whole program: it becomes a file and runs in an interpreter of its own, once
-by each start method, where warnings are errors. A `text` block is what the program before it
-prints.
+by each start method. Warnings are errors, and neither a word on stderr nor a process may remain. A
+`text` block is what the program before it prints.
 """
 
 from __future__ import annotations
 
-import subprocess
-import sys
-import tempfile
 from pathlib import Path
 
 import pytest
@@ -17,33 +14,29 @@ from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
 
-import processing
+from processing_testkit import run_script
 
 ROOT = Path(__file__).parent.parent
-DEADLINE = 60.0
+DEADLINE = 30.0
 ILLUSTRATIONS = {"none", "sh", "toml", "{code-block}", "{eval-rst}", "{image}", "{toctree}"}
 """Blocks that are not run. Every other language has to be `python` or `text`."""
 
 OUTPUT = "the output that no block has shown yet"
+METHOD = "the start method"
 
 
 def run_program(example: Example) -> None:
     """Run a `python` block and keep what it prints for the block after it."""
-    with tempfile.TemporaryDirectory() as folder:
-        program = Path(folder) / "example.py"
-        # As many empty lines as there are above it: a traceback then gives the document's line.
-        program.write_text("\n" * example.line + example.parsed, encoding="utf-8")
-        outcome = subprocess.run(
-            [sys.executable, "-W", "error", str(program)],
-            cwd=folder,
-            stdin=subprocess.DEVNULL,
-            capture_output=True,
-            text=True,
-            timeout=DEADLINE,
-            check=False,
-        )
-    assert outcome.returncode == 0, f"{example.path}:{example.line}\n{outcome.stderr}"
-    example.namespace[OUTPUT] = outcome.stdout
+    # As many empty lines as there are above it: a traceback then gives the document's line.
+    program = "\n" * example.line + example.parsed
+    method = example.namespace.get(METHOD)
+    result = run_script(program, method=method, timeout=DEADLINE, options=("-W", "error"))
+    try:
+        result.check()
+    except AssertionError as error:
+        error.add_note(f"this is the program at {example.path}:{example.line}")
+        raise
+    example.namespace[OUTPUT] = result.stdout
 
 
 def compare_output(example: Example) -> None:
@@ -87,15 +80,12 @@ def test_no_block_is_left_out_by_a_wrong_label(path: Path) -> None:
     assert set(blocks(path)) <= ILLUSTRATIONS | {"python", "text"}
 
 
-@pytest.mark.parametrize("method", processing.get_all_start_methods())
-@pytest.mark.parametrize(
-    "path", [path for path in documents() if "python" in blocks(path)], ids=name
-)
-def test_the_programs_print_what_the_page_says(
-    path: Path, method: str, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PROCESSING_START_METHOD", method)
-    for example in parse(path).examples():
+@pytest.mark.orphans  # A program ends before its fork server, and some programs kill a parent.
+@pytest.mark.parametrize("path", [p for p in documents() if "python" in blocks(p)], ids=name)
+def test_the_programs_print_what_the_page_says(path: Path, start_method: str) -> None:
+    document = parse(path)
+    document.namespace[METHOD] = start_method
+    for example in document.examples():
         example.evaluate()
 
 

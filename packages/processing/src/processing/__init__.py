@@ -13,7 +13,9 @@ from processing_core import ClosedError as ClosedError
 from processing_core import Connection as Connection
 from processing_core import InvalidArgument as InvalidArgument
 from processing_core import InvalidType as InvalidType
+from processing_core import MethodFixedError as MethodFixedError
 from processing_core import MisuseError as MisuseError
+from processing_core import ParentProcess as ParentProcess
 from processing_core import Pipe as Pipe
 from processing_core import Process as Process
 from processing_core import ProcessError as ProcessError
@@ -45,7 +47,9 @@ __all__ = [
     "Connection",
     "InvalidArgument",
     "InvalidType",
+    "MethodFixedError",
     "MisuseError",
+    "ParentProcess",
     "Pipe",
     "Process",
     "ProcessError",

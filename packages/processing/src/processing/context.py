@@ -7,7 +7,17 @@ from processing_core.context import DefaultContext as DefaultContext
 from processing_core.context import ForkContext as ForkContext
 from processing_core.context import ForkServerContext as ForkServerContext
 from processing_core.context import SpawnContext as SpawnContext
+from processing_core.context import active_children as active_children
+from processing_core.context import cpu_count as cpu_count
+from processing_core.context import current_process as current_process
+from processing_core.context import freeze_support as freeze_support
+from processing_core.context import get_all_start_methods as get_all_start_methods
 from processing_core.context import get_context as get_context
+from processing_core.context import get_start_method as get_start_method
+from processing_core.context import parent_process as parent_process
+from processing_core.context import set_executable as set_executable
+from processing_core.context import set_forkserver_preload as set_forkserver_preload
+from processing_core.context import set_start_method as set_start_method
 
 __all__ = [
     "BaseContext",
@@ -15,5 +25,15 @@ __all__ = [
     "ForkContext",
     "ForkServerContext",
     "SpawnContext",
+    "active_children",
+    "cpu_count",
+    "current_process",
+    "freeze_support",
+    "get_all_start_methods",
     "get_context",
+    "get_start_method",
+    "parent_process",
+    "set_executable",
+    "set_forkserver_preload",
+    "set_start_method",
 ]

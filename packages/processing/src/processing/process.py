@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from processing_core.process import ParentProcess as ParentProcess
 from processing_core.process import Process as Process
 from processing_core.process import active_children as active_children
 from processing_core.process import activeChildren as activeChildren
@@ -11,6 +12,7 @@ from processing_core.process import parent_process as parent_process
 from processing_core.process import parentProcess as parentProcess
 
 __all__ = [
+    "ParentProcess",
     "Process",
     "activeChildren",
     "active_children",
