@@ -30,7 +30,6 @@ from rich.table import Table
 from rich.text import Text
 
 import processing
-from processing.connection import Connection, wait
 
 BATCH_BYTES = 128 * 1024  # a large file travels alone, small ones by the dozen
 FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages"})
@@ -128,7 +127,7 @@ class Worker(NamedTuple):
     """A worker process as its parent sees it."""
 
     process: processing.Process
-    connection: Connection  # our end of the pipe between us
+    connection: processing.Connection  # our end of the pipe between us
 
     def give(self, batch: list[Path] | None) -> bool:
         """Send the next batch, or None to end the worker. Is it busy now?"""
@@ -151,7 +150,7 @@ class Worker(NamedTuple):
         return DeadWorkerError(f"worker process {process.pid} died, exit code {process.exitcode}")
 
 
-def work(connection: Connection) -> None:
+def work(connection: processing.Connection) -> None:
     """What a worker process runs: answer every batch with its census, until None comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     while (batch := connection.recv()) is not None:
@@ -199,7 +198,8 @@ def count_with_workers(paths: Iterable[Path], processes: int, advance: Advance) 
     with crew(processes) as workers:
         busy = [worker for worker in workers if worker.give(next(batches, None))]
         while busy:
-            events = wait([part for w in busy for part in (w.connection, w.process.sentinel)])
+            sources = [each for w in busy for each in (w.connection, w.process.sentinel)]
+            events = processing.wait(sources)
             for worker in list(busy):
                 if worker.process.sentinel in events:
                     raise worker.died()
