@@ -173,7 +173,7 @@ def typecheck(session: nox.Session) -> None:
         *editable(DISTRIBUTIONS),
     )
     sources = [relative(path) for path in sorted(PACKAGES.glob("*/src"))]
-    runs = [[*sources, "testkit/src", "noxfile.py"]]
+    runs = [["noxfile.py", "testkit/src", *sources]]
     runs += [[relative(path)] for path in sorted(PACKAGES.glob("*/tests"))]
     runs += [
         [name] for name in ("tests", "testkit/tests", "examples", "benchmarks", "docs/conf.py")
@@ -190,7 +190,7 @@ def typecheck(session: nox.Session) -> None:
                 if present:
                     session.run(*command, *present)
             except nox.command.CommandFailed:
-                failed.append(f"{' '.join(present)} on {platform}")
+                failed.append(f"{present[-1]} on {platform}")
     if failed:
         session.error("\n  ".join(["mypy found errors in", *failed]))
 
