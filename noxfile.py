@@ -173,24 +173,23 @@ def typecheck(session: nox.Session) -> None:
         *editable(DISTRIBUTIONS),
     )
     sources = [relative(path) for path in sorted(PACKAGES.glob("*/src"))]
-    runs = [["noxfile.py", "testkit/src", *sources]]
-    runs += [[relative(path)] for path in sorted(PACKAGES.glob("*/tests"))]
-    runs += [
-        [name] for name in ("tests", "testkit/tests", "examples", "benchmarks", "docs/conf.py")
-    ]
+    runs = {"the sources": ["noxfile.py", "testkit/src", *sources]}
+    runs |= {relative(path): [relative(path)] for path in sorted(PACKAGES.glob("*/tests"))}
+    runs |= {name: [name] for name in ("tests", "testkit/tests", "examples", "benchmarks")}
+    runs |= {"the documentation's settings": ["docs/conf.py"]}
     failed = []
     for platform in PLATFORMS:
         command = ["mypy", f"--platform={platform}", f"--cache-dir=.mypy_cache/{platform}"]
         if platform != "linux":
             # What only Linux does is unreachable there, and is meant to be.
             command.append("--no-warn-unreachable")
-        for paths in runs:
+        for name, paths in runs.items():
             present = [path for path in paths if has_python(ROOT / path)]
             try:
                 if present:
                     session.run(*command, *present)
             except nox.command.CommandFailed:
-                failed.append(f"{present[-1]} on {platform}")
+                failed.append(f"{name} for {platform}")
     if failed:
         session.error("\n  ".join(["mypy found errors in", *failed]))
 
