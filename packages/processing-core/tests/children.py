@@ -197,3 +197,9 @@ class Sum(Process):
 
 class Silent(Process):
     """A subclass that changes nothing."""
+
+
+def echo(connection: AnyConnection) -> None:
+    """Return what comes, with the name of its class, until None comes."""
+    while (received := connection.recv()) is not None:
+        connection.send((type(received).__qualname__, received))
