@@ -41,21 +41,27 @@ def stream(
     *,
     warm_up: int,
     duplex: bool = True,
-) -> float:
-    """Let a child send `payload` `count` times, and return how many seconds receiving all took.
+    unit: float = 1.0,
+) -> dict[str, float]:
+    """Let a child send `payload` `count` times, and return what receiving all took.
 
     `connect` is given the receiving and the sending connection and returns what to call on them.
+    The rate is in messages of one `unit` a second; the processor time, in microseconds for each
+    message, is that of both processes.
     """
     receiving, sending = library.Pipe(duplex)
     send, receive = connect(receiving, sending)
     gate, opener = os.pipe()
+    result, report = os.pipe()
 
     def sender() -> None:
         for _ in range(warm_up):
             send(payload)
         os.read(gate, 1)
+        before = time.process_time_ns()
         for _ in range(count):
             send(payload)
+        os.write(report, str(time.process_time_ns() - before).encode())
 
     process = library.get_context("fork").Process(target=sender)
     process.start()
@@ -63,12 +69,13 @@ def stream(
     for _ in range(warm_up):
         receive()
     os.write(opener, b"!")
-    begin = time.perf_counter()
+    before, begin = time.process_time_ns(), time.perf_counter()
     for _ in range(count):
         receive()
-    seconds = time.perf_counter() - begin
+    seconds, processor = time.perf_counter() - begin, time.process_time_ns() - before
     process.join()
-    return seconds
+    processor += int(os.read(result, 100))
+    return {"rate": unit * count / seconds, "processor": processor / count / 1000}
 
 
 def as_objects(receiving: Any, sending: Any) -> tuple[Send, Receive]:
@@ -83,40 +90,35 @@ def as_bytes(receiving: Any, sending: Any) -> tuple[Send, Receive]:
 
 def small_objects(library: LibraryModule, scale: float) -> dict[str, float]:
     """One-way objects of 256 bytes."""
-    count = int(60_000 * scale)
-    return {"rate": count / stream(library, as_objects, SMALL, count, warm_up=500)}
+    return stream(library, as_objects, SMALL, int(60_000 * scale), warm_up=500)
 
 
 def small_objects_simplex(library: LibraryModule, scale: float) -> dict[str, float]:
     """The same through Pipe(duplex=False)."""
-    count = int(60_000 * scale)
-    seconds = stream(library, as_objects, SMALL, count, warm_up=500, duplex=False)
-    return {"rate": count / seconds}
+    return stream(library, as_objects, SMALL, int(60_000 * scale), warm_up=500, duplex=False)
 
 
 def small_bytes(library: LibraryModule, scale: float) -> dict[str, float]:
     """One-way messages of 256 bytes."""
-    count = int(60_000 * scale)
-    return {"rate": count / stream(library, as_bytes, SMALL, count, warm_up=500)}
+    return stream(library, as_bytes, SMALL, int(60_000 * scale), warm_up=500)
 
 
 def medium_into(library: LibraryModule, scale: float) -> dict[str, float]:
     """Messages of 1 MiB, received into a buffer that is kept."""
     payload = bytes(MIB)
     buffer = bytearray(MIB)
-    count = int(400 * scale)
 
     def into(receiving: Any, sending: Any) -> tuple[Send, Receive]:
         return sending.send_bytes, lambda: receiving.recv_bytes_into(buffer)
 
-    return {"rate": count / stream(library, into, payload, count, warm_up=10)}
+    return stream(library, into, payload, int(400 * scale), warm_up=10)
 
 
 def large_bytes(library: LibraryModule, scale: float) -> dict[str, float]:
     """Messages of 64 MiB, each received as a new bytes object."""
     payload = bytes(64 * MIB)
     count = max(2, int(6 * scale))
-    return {"rate": 64 * count / stream(library, as_bytes, payload, count, warm_up=1)}
+    return stream(library, as_bytes, payload, count, warm_up=1, unit=64)
 
 
 def arrays(library: LibraryModule, scale: float) -> dict[str, float]:
@@ -133,7 +135,7 @@ def arrays(library: LibraryModule, scale: float) -> dict[str, float]:
 
         return sending.send, receive
 
-    return {"rate": 8 * count / stream(library, checked, payload, count, warm_up=3)}
+    return stream(library, checked, payload, count, warm_up=3, unit=8)
 
 
 # There and back
@@ -209,7 +211,10 @@ def measurements() -> list[Measurement]:
     """What the group measures, and the targets."""
 
     def rate(name: str, label: str, unit: str, target: Target | None) -> Measurement:
-        return Measurement(command_for(name), (Figure("rate", label, unit, target),))
+        figures = [Figure("rate", label, unit, target)]
+        if unit == "messages/s" and target is not None:
+            figures.append(Figure("processor", "processor time for each", "µs"))
+        return Measurement(command_for(name), tuple(figures))
 
     found = [
         rate("small_objects", "256-byte objects one way", "messages/s", at_least(2)),

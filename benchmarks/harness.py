@@ -111,10 +111,18 @@ class Measurement:
 
 def run_program(arguments: Sequence[str]) -> dict[str, float]:
     """Run one program in a fresh interpreter and return what it printed."""
-    command = [sys.executable, *arguments]
+    # The standard library's modules were compiled long ago; ours are after the first run, unless
+    # this variable forbids it.
+    environment = {k: v for k, v in os.environ.items() if k != "PYTHONDONTWRITEBYTECODE"}
     try:
         done = subprocess.run(
-            command, capture_output=True, text=True, timeout=TIMEOUT, check=False, cwd=HERE
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=TIMEOUT,
+            check=False,
+            cwd=HERE,
+            env=environment,
         )
     except subprocess.TimeoutExpired:
         raise MeasurementError(f"no answer within {TIMEOUT:g} s: {arguments}") from None
