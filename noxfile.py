@@ -18,7 +18,7 @@ from typing import Any, Final
 
 import nox
 
-nox.needs_version = ">=2025.5.1"
+nox.needs_version = ">=2025.10.14"
 nox.options.default_venv_backend = "uv|virtualenv"
 nox.options.download_python = "never"
 nox.options.sessions = ["tests", "typecheck", "lint", "layering", "docs", "build"]
