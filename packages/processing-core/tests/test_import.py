@@ -129,17 +129,39 @@ def test_import_is_lazy_about_what_is_dear() -> None:
     assert loaded & {*dear.split(), "numpy", "cloudpickle"} == set()
 
 
-def test_logging_has_no_handlers_but_does_not_complain() -> None:
+@pytest.mark.skipif(sys.platform == "win32", reason="about SIGCHLD")
+@pytest.mark.parametrize("imported", ["import logging", ""])
+def test_the_librarys_warnings_do_not_reach_stderr_by_themselves(imported: str) -> None:
+    """A child that is reaped behind the library's back is worth a warning to those who listen."""
     result = run_script(
-        """
-        import logging
+        f"""
+        {imported}
+        import signal
         import processing_core
         if __name__ == "__main__":
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
             process = processing_core.Process()
             process.start()
             process.join()
-            logger = logging.getLogger("processing")
-            logger.warning("nobody listens")
+            print(process.exitcode, processing_core.active_children())
         """
     )
-    result.check()
+    assert result.check().stdout == "255 []\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="about SIGCHLD")
+def test_the_librarys_warnings_reach_those_who_listen() -> None:
+    result = run_script(
+        """
+        import logging, signal
+        import processing_core
+        if __name__ == "__main__":
+            logging.basicConfig(format="%(name)s %(levelname)s")
+            signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+            process = processing_core.Process()
+            process.start()
+            process.join()
+        """
+    )
+    assert result.returncode == 0
+    assert result.stderr == "processing WARNING\n"
