@@ -21,10 +21,10 @@ def checked_timeout(timeout: float | None) -> float | None:
     """
     if timeout is None:
         return None
+    if not hasattr(timeout, "__float__") and not hasattr(timeout, "__index__"):
+        raise InvalidType(f"timeout must be a number of seconds or None, not {timeout!r}")
     try:
         seconds = float(timeout)
-    except (TypeError, ValueError):
-        raise InvalidType(f"timeout must be a number of seconds or None, not {timeout!r}") from None
     except OverflowError:
         return None if timeout > 0 else 0.0
     if math.isnan(seconds):

@@ -13,6 +13,13 @@ from processing_core._runtime import runtime
 
 __all__ = ["ExitCallback", "activate", "at_exit", "on_fork_in_child", "run_exit_sequence"]
 
+# Where concurrent.futures keeps the threads that it joins at the end; those of the parent are not in
+# the child, or are the very thread that forked.
+_EXECUTOR_THREADS = (
+    ("concurrent.futures.thread", "_threads_queues"),
+    ("concurrent.futures.process", "_threads_wakeups"),
+)
+
 _order = itertools.count()
 _exit_callbacks: dict[int, ExitCallback] = {}
 _fork_hooks: list[Callable[[], None]] = []
@@ -80,9 +87,12 @@ def activate(end_children: Callable[[], None] | None = None) -> None:
             return
         _active = True
         atexit.register(run_exit_sequence)
-        os.register_at_fork(
-            before=_before_fork, after_in_parent=_after_fork, after_in_child=_after_fork_in_child
-        )
+        if sys.platform != "win32":
+            os.register_at_fork(
+                before=_before_fork,
+                after_in_parent=_after_fork,
+                after_in_child=_after_fork_in_child,
+            )
 
 
 def _before_fork() -> None:
@@ -137,13 +147,16 @@ def finish_interpreter() -> None:
     """
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
+    run_exit_sequence()
     flush_standard_streams()
 
 
 def forget_inherited_exit_functions() -> None:
-    """Drop, in a forked child, the ``atexit`` functions of the parent; keep the library's own."""
+    """Drop, in a forked child, what the parent is to do at its own end."""
     atexit._clear()
-    atexit.register(run_exit_sequence)
+    for module, threads in _EXECUTOR_THREADS:
+        if module in sys.modules:
+            getattr(sys.modules[module], threads, {}).clear()
 
 
 def flush_standard_streams() -> None:

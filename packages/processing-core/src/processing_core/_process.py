@@ -125,9 +125,7 @@ class Process:
         self._parent_pid = os.getpid()
         self._parent_name = creator._name
         if context is not None:
-            self._start_method = checked_method(
-                context if isinstance(context, str) else context.get_start_method()
-            )
+            self._start_method = _method_of(context)
         self._target = target
         self._args = _as_tuple(args)
         self._kwargs = _as_dict(kwargs)
@@ -211,7 +209,10 @@ class Process:
 
     def kill(self) -> None:
         """End the process with SIGKILL, which it cannot handle. See terminate."""
-        self._signal(signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+        if sys.platform == "win32":
+            self._signal(signal.SIGTERM)  # there it cannot be handled either
+        else:
+            self._signal(signal.SIGKILL)
 
     def interrupt(self) -> None:
         """Send the process SIGINT, which raises KeyboardInterrupt in it. See terminate."""
@@ -416,24 +417,26 @@ class Process:
         )
         runtime.current = self
         self._starting = False
-        _replace_stdin()
-        code = 1
+        runtime.replace_stdin()
+        _log.info("child process calling self.run()")
+        code = self._outcome(self.run)
+        # What fails at the end is as bad as what fails before, but hides no exit code.
+        code = self._outcome(_lifecycle.finish_interpreter) or code
+        _log.info("process exiting with exitcode %d", code)
+        _lifecycle.flush_standard_streams()
+        return code
+
+    def _outcome(self, function: Callable[[], object]) -> int:
+        """Call a function; returns the exit code that its way of ending stands for."""
         try:
-            try:
-                _log.info("child process calling self.run()")
-                self.run()
-                code = 0
-            finally:
-                _lifecycle.finish_interpreter()
+            function()
         except SystemExit as error:
-            code = _exit_code(error)
+            return _exit_code(error)
         except BaseException:
             print(f"Process {self._name}:", file=sys.stderr)
             sys.excepthook(*sys.exc_info())
-        finally:
-            _log.info("process exiting with exitcode %d", code)
-            _lifecycle.flush_standard_streams()
-        return code
+            return 1
+        return 0
 
 
 class _MainProcess(Process):
@@ -565,13 +568,6 @@ def _check_bootstrapped() -> None:
         )
 
 
-def _replace_stdin() -> None:
-    """A child shares the terminal with its parent, which alone reads from it."""
-    if sys.stdin is not None:
-        sys.stdin.close()
-        sys.stdin = open(os.devnull, encoding="utf-8")  # noqa: SIM115 - open for good
-
-
 def _exit_code(error: SystemExit) -> int:
     """The exit code that sys.exit's argument stands for; a text goes to stderr."""
     if error.code is None:
@@ -580,6 +576,14 @@ def _exit_code(error: SystemExit) -> int:
         return error.code
     print(error.code, file=sys.stderr)
     return 1
+
+
+def _method_of(context: str | StartsProcesses) -> str:
+    if isinstance(context, str):
+        return checked_method(context)
+    if not hasattr(context, "get_start_method"):
+        raise InvalidType(f"context must be a context or a start method's name, not {context!r}")
+    return checked_method(context.get_start_method())
 
 
 def _as_tuple(args: Iterable[Any]) -> tuple[Any, ...]:

@@ -5,12 +5,15 @@ Nothing is made at import: the object starts empty and each part is filled when 
 
 from __future__ import annotations
 
+import io
 import os
+import sys
 import threading
-from collections.abc import Callable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from typing import TextIO
+
     from processing_core._process import ParentProcess, Process
     from processing_core._start.forkserver import ForkServer
     from processing_core._start.main_module import MainModule
@@ -68,11 +71,28 @@ class PrivateDescriptors:
                 os.close(descriptor)
 
     def close_in_child(self) -> None:
-        """Close all of them, in a forked child whose other threads are gone."""
-        self.lock = threading.RLock()
+        """Close all of them, in a forked child. The fork left the lock with this thread."""
         for descriptor in self._descriptors:
             os.close(descriptor)
         self._descriptors = set()
+        self.lock.release()
+
+
+class EmptyInput(io.RawIOBase):
+    """An input that is at its end; the null device where somebody asks for the descriptor."""
+
+    _descriptor: int | None = None
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: object) -> int:
+        return 0
+
+    def fileno(self) -> int:
+        if self._descriptor is None:
+            self._descriptor = os.open(os.devnull, os.O_RDONLY)
+        return self._descriptor
 
 
 class Runtime:
@@ -92,6 +112,7 @@ class Runtime:
         "preload",
         "private",
         "start_method",
+        "stdin",
     )
 
     def __init__(self) -> None:
@@ -114,6 +135,20 @@ class Runtime:
         self.main_module: MainModule | None = None
         # True while a child imports its __main__: starting processes then would never end.
         self.bootstrapping = False
+        # What a child has as sys.stdin, and what it had before (kept, because its end costs time).
+        self.stdin: tuple[TextIO | None, TextIO | None] = (None, None)
+
+    def prepare_stdin(self) -> None:
+        """Make the empty input that children read, so that a fork finds it ready."""
+        if self.stdin[0] is None:
+            raw = io.BufferedReader(EmptyInput())
+            self.stdin = (io.TextIOWrapper(raw, encoding="utf-8"), None)
+
+    def replace_stdin(self) -> None:
+        """Read nothing from now on: the parent alone reads from the terminal they share."""
+        self.prepare_stdin()
+        self.stdin = (self.stdin[0], sys.stdin)
+        sys.stdin = self.stdin[0]
 
     def after_fork_in_child(self) -> None:
         """Drop what belongs to the parent; called by every fork, the user's own included."""

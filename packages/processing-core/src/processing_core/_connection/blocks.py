@@ -11,31 +11,50 @@ from __future__ import annotations
 
 import mmap
 import os
+import sys
+import sys
+import time
 
 from processing_core._platform.anonymous import anonymous_file, write_all
+
+assert sys.platform != "win32"
 
 __all__ = ["HEADER_BYTES", "BlockReader", "BlockWriter", "Mapping"]
 
 HEADER_BYTES = mmap.PAGESIZE
 FREE, IN_USE = 0, 1
 
-# What one side of a connection may keep in recycled blocks (bytes, and number of blocks).
-KEPT_BYTES = 64 << 20
+# What one side of a connection may keep in recycled blocks: number, bytes, share of the memory.
 KEPT_BLOCKS = 4
+KEPT_BYTES = 64 << 20
+KEPT_SHARE = 1 / 64
+# How fast fresh pages are filled, roughly (bytes per second): waiting for a kept block that long costs
+# no more than a new one would.
+FRESH_RATE = 2 << 30
+LOOK_SECONDS = 100e-6
+# A block that is in use for longer than this may never come back (seconds).
+STALE_SECONDS = 1.0
 # Blocks are sized in steps, so that messages of similar size find one that fits.
 STEP_BYTES = 256 << 10
+
+
+def kept_bytes() -> int:
+    """How much one side may keep in blocks, on this machine."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
+    return min(KEPT_BYTES, int(memory * KEPT_SHARE))
 
 
 class Mapping:
     """A mapped block."""
 
-    __slots__ = ("_map", "_words", "size", "view")
+    __slots__ = ("_map", "_words", "filled_at", "size", "view")
 
     def __init__(self, descriptor: int, size: int) -> None:
         self.size = size
         self._map = mmap.mmap(descriptor, size)
         self.view = memoryview(self._map)
         self._words = self.view[:8].cast("Q")
+        self.filled_at = time.monotonic()
 
     @property
     def free(self) -> bool:
@@ -67,17 +86,35 @@ class BlockWriter:
         :raises MemoryError: when there is no room for them
         """
         size = HEADER_BYTES + sum(map(len, pieces))
-        for descriptor, mapping in self._kept:
-            if mapping.size >= size and mapping.free:
-                position = HEADER_BYTES
-                view = mapping.view
-                for piece in pieces:
-                    end = position + len(piece)
-                    view[position:end] = piece
-                    position = end
-                mapping.mark(IN_USE)
-                return descriptor, True
-        return self._fill_new(pieces, size)
+        found = self._free_block(size)
+        if found is None:
+            return self._fill_new(pieces, size)
+        descriptor, mapping = found
+        position, view = HEADER_BYTES, mapping.view
+        for piece in pieces:
+            end = position + len(piece)
+            view[position:end] = piece
+            position = end
+        mapping.filled_at = time.monotonic()
+        mapping.mark(IN_USE)
+        return descriptor, True
+
+    def _free_block(self, size: int) -> tuple[int, Mapping] | None:
+        """A kept block of this size that is free, if need be and it pays after a wait."""
+        fitting = [block for block in self._kept if block[1].size >= size]
+        end = None
+        while fitting:
+            for block in fitting:
+                if block[1].free:
+                    return block
+            if self._has_room(size):
+                return None
+            if end is None:
+                end = time.monotonic() + size / FRESH_RATE
+            if time.monotonic() > end:
+                return None
+            time.sleep(LOOK_SECONDS)
+        return None
 
     def _fill_new(self, pieces: list[memoryview], size: int) -> tuple[int, bool]:
         descriptor = anonymous_file("message")
@@ -97,18 +134,31 @@ class BlockWriter:
         self._kept.append((descriptor, mapping))
         return descriptor, True
 
-    def _make_room(self, size: int) -> bool:
-        """Drop kept blocks until one of this size may be added; False if it is too large to keep.
+    def _has_room(self, size: int) -> bool:
+        """Whether a block of this size may be added to those kept."""
+        # Every block has a little more than its contents.
+        limit = kept_bytes() + KEPT_BLOCKS * STEP_BYTES
+        total = sum(mapping.size for _, mapping in self._kept) + size
+        return len(self._kept) < KEPT_BLOCKS and total <= limit
 
-        The oldest go first, in use or not: one in use lives on until its receiver has read it.
+    def _make_room(self, size: int) -> bool:
+        """Drop kept blocks until one of this size may be added; False if that cannot be.
+
+        Those that are free go first. One in use goes only when it was for long: its receiver may
+        have been killed, and if not, the block lives on until it is read.
         """
-        if size > KEPT_BYTES + STEP_BYTES:
+        if size > kept_bytes() + STEP_BYTES:
             return False
-        while self._kept and (
-            len(self._kept) >= KEPT_BLOCKS
-            or sum(mapping.size for _, mapping in self._kept) + size > KEPT_BYTES + STEP_BYTES
-        ):
-            self._drop(0)
+        long_ago = time.monotonic() - STALE_SECONDS
+        while not self._has_room(size):
+            droppable = [
+                index
+                for index, (_, mapping) in enumerate(self._kept)
+                if mapping.free or mapping.filled_at < long_ago
+            ]
+            if not droppable:
+                return False
+            self._drop(droppable[0])
         return True
 
     def _drop(self, index: int) -> None:

@@ -7,6 +7,7 @@ system call each way:
 - A packet whose first byte is not ESCAPE is the message itself; so are all pickles, which begin
   with 0x80.
 - ESCAPE PLAIN, then the message: it is empty or begins with ESCAPE.
+- ESCAPE NUDGE: a sender finds no room for a parcel.
 - ESCAPE PARCEL, then a token: the message is too large or carries descriptors (see parcels).
 - An empty read is the end: the other end is closed and everything was received.
 
@@ -17,6 +18,7 @@ ones looking only keeps the sender from running. See Patience.
 
 from __future__ import annotations
 
+import _socket as sockets
 import os
 import select
 import sys
@@ -30,7 +32,7 @@ from processing_core._connection.base import (
     target,
     too_long,
 )
-from processing_core._connection.parcels import SEND_BUFFER_BYTES, Parcel, ParcelSocket
+from processing_core._connection.parcels import Parcel, ParcelSocket, parcel_socket_pair
 from processing_core._cpickle import PROTOCOL, dumps, loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
 from processing_core._platform.patience import Patience
@@ -39,8 +41,7 @@ from processing_core._serialize.packer import Packer, register_carrier
 from processing_core._serialize.transfer import take_descriptor
 from processing_core.errors import BufferTooShort
 
-if sys.platform != "win32":
-    import _socket as sockets
+assert sys.platform == "linux"
 
 if TYPE_CHECKING:
     from typing import Any
@@ -52,6 +53,7 @@ __all__ = ["PacketConnection", "packet_pipe"]
 ESCAPE = 0xFF
 PLAIN = b"\xff\x00"
 PARCEL = b"\xff\x01"
+NUDGE = b"\xff\x02"
 # A larger message goes as a parcel; a read must have room for the largest packet.
 INLINE_BYTES = 64 * 1024
 READ_BYTES = INLINE_BYTES + len(PLAIN)
@@ -183,13 +185,20 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
 
     def _send_parcel(self, parts: list[Any], descriptors: list[int]) -> None:
         try:
-            marker = PARCEL + self._parcels.send(parts, descriptors)
+            marker = PARCEL + self._parcels.send(parts, descriptors, self._nudge)
         except ConnectionError as error:
             raise BrokenPipeError(error.errno, "the other end of the connection is closed") from None
         try:
             _write(self._out, marker)
         except OSError as error:
             self._write_after(error, marker)
+
+    def _nudge(self) -> None:
+        """Have a receiver look for parcels that nobody will announce."""
+        try:
+            _write(self._out, NUDGE)
+        except BlockingIOError:
+            return  # the receiver has enough to do; there will be another nudge
 
     def _write_after(self, error: OSError, data: bytes) -> None:
         """Write a packet after a first attempt has failed."""
@@ -273,8 +282,9 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
                 return data
             if data.startswith(PLAIN):
                 return data[len(PLAIN) :]
-            parcel = self._parcels.receive(data[len(PARCEL) :])
-            if parcel is not None:
+            if data == NUDGE:
+                self._parcels.take_orphans()
+            elif (parcel := self._parcels.receive(data[len(PARCEL) :])) is not None:
                 return parcel
             # Another process that shares this end has it, or it was delivered early: read on.
             try:
@@ -339,9 +349,9 @@ def _direction(readable: bool, writable: bool) -> str:
 
 def packet_pipe(duplex: bool) -> tuple[PacketConnection[Any, Any], PacketConnection[Any, Any]]:
     """Two connected ends; without ``duplex`` the first only receives and the second only sends."""
-    messages = _socket_pair()
+    messages = _message_socket_pair()
     try:
-        parcels = _socket_pair(blocking=True)
+        parcels = parcel_socket_pair()
     except OSError:
         for fd in messages:
             os.close(fd)
@@ -352,13 +362,10 @@ def packet_pipe(duplex: bool) -> tuple[PacketConnection[Any, Any], PacketConnect
     )
 
 
-def _socket_pair(*, blocking: bool = False) -> tuple[int, int]:
+def _message_socket_pair() -> tuple[int, int]:
     pair = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
     for end in pair:
-        if blocking:
-            end.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
-        else:
-            end.setblocking(False)
+        end.setblocking(False)
     return pair[0].detach(), pair[1].detach()
 
 

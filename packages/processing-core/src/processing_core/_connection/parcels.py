@@ -2,8 +2,11 @@
 
 A parcel goes over a socket pair of its own, because only there the receiver reads with recvmsg(2),
 which alone takes descriptors along. A marker with the parcel's token goes over the message socket
-after it and keeps its place among the other messages. So a marker is never there before its parcel,
-and of a sender killed between the two nothing waits.
+after it and keeps its place among the other messages. So a marker is never there before its parcel.
+
+A sender killed between the two leaves a parcel without a marker, an orphan. Few of them fill the
+socket, so a sender that finds no room for long sends a nudge over the message socket, and a receiver
+that reads it takes the orphans out: those whose sender has ended.
 """
 
 from __future__ import annotations
@@ -11,8 +14,8 @@ from __future__ import annotations
 import _socket as sockets
 import os
 import struct
+import sys
 import threading
-from collections.abc import Sequence
 
 from processing_core._connection.blocks import (
     FREE,
@@ -22,20 +25,25 @@ from processing_core._connection.blocks import (
     Mapping,
 )
 from processing_core._cpickle import loads
+from processing_core._platform.children import has_ended
 from processing_core._platform.pages import private_buffer, private_bytes
 from processing_core._serialize.transfer import Arrival, arriving
 from processing_core.errors import SerializationError
 
+assert sys.platform == "linux"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable, Sequence
     from typing import Any
 
-__all__ = ["TOKEN_BYTES", "Parcel", "ParcelSocket"]
+__all__ = ["Parcel", "ParcelSocket", "parcel_socket_pair"]
 
 TOKEN_BYTES = 16
 
-# token, number of sizes in the block's table, number of descriptors after the block's, kept?
-LABEL = struct.Struct(f"={TOKEN_BYTES}sII?")
+# token, sender's pid, number of sizes in the block's table, number of descriptors after the block's,
+# kept?
+LABEL = struct.Struct(f"={TOKEN_BYTES}siII?")
 SIZE = struct.Struct("=Q")
 # SCM_MAX_FD of the Linux kernel: at most so many descriptors travel with one message.
 MOST_DESCRIPTORS = 253
@@ -45,6 +53,9 @@ ALIGNMENT = 64
 # length: one parcel waits while the next is filled, and no more memory than that is under way.
 SEND_BUFFER_BYTES = 1
 PADDING = bytes(1000 - LABEL.size)
+# How long a sender waits for room before it nudges (struct timeval). It sleeps in sendmsg(2), which
+# wakes it when one label is read; poll(2) would only when none is left.
+SEND_TIMEOUT = struct.pack("@ll", 0, 100_000)
 
 
 class Parcel:
@@ -116,7 +127,16 @@ def aligned(position: int) -> int:
 class ParcelSocket:
     """One end of the socket pair for parcels, in the process that made this object."""
 
-    __slots__ = ("_lock", "_outrun", "_pid", "_reader", "_socket", "_stash", "_writer")
+    __slots__ = (
+        "_outrun",
+        "_pid",
+        "_reader",
+        "_receiving",
+        "_sending",
+        "_socket",
+        "_stash",
+        "_writer",
+    )
 
     def __init__(self, descriptor: int) -> None:
         self._socket = sockets.socket(fileno=descriptor)
@@ -125,7 +145,9 @@ class ParcelSocket:
 
     def _start(self) -> None:
         self._pid = os.getpid()
-        self._lock = threading.Lock()
+        # Two locks, because a thread that waits for room must not stop another from receiving.
+        self._sending = threading.Lock()
+        self._receiving = threading.Lock()
         self._writer = BlockWriter()
         self._reader = BlockReader()
         # Parcels taken from the socket while looking for another; their markers are to come.
@@ -136,22 +158,24 @@ class ParcelSocket:
     def fileno(self) -> int:
         return self._socket.fileno()
 
-    def _here(self) -> threading.Lock:
-        """The lock of this process; after a fork all that the parent had under way is dropped."""
+    def _drop_inherited(self) -> None:
+        """After a fork, drop all that the parent had under way."""
         if self._pid != os.getpid():
             self._writer.close()
             for parcel in self._stash.values():
                 parcel.forget()
             self._start()
-        return self._lock
 
     def send(
-        self, parts: Sequence[Sequence[bytes | memoryview]], descriptors: Sequence[int]
+        self,
+        parts: Sequence[Sequence[bytes | memoryview]],
+        descriptors: Sequence[int],
+        nudge: Callable[[], None],
     ) -> bytes:
         """Send a parcel; returns the token for its marker.
 
         ``parts`` are the message proper and then the buffers beside it, each in pieces. Waits while
-        too many parcels are under way.
+        too many parcels are under way; calls ``nudge`` when that takes long.
 
         :raises MemoryError: when there is no room; nothing was sent
         """
@@ -162,11 +186,12 @@ class ParcelSocket:
             )
         pieces = self._lay_out(parts)
         token = os.urandom(TOKEN_BYTES)
-        with self._here():
+        self._drop_inherited()
+        with self._sending:
             block, kept = self._writer.fill(pieces)
             try:
-                label = LABEL.pack(token, len(parts), len(descriptors), kept)
-                self._send_label(label + PADDING, [block, *descriptors])
+                label = LABEL.pack(token, self._pid, len(parts), len(descriptors), kept)
+                self._send_label(label + PADDING, [block, *descriptors], nudge)
             finally:
                 if not kept:
                     os.close(block)
@@ -187,14 +212,25 @@ class ParcelSocket:
             position += size
         return pieces
 
-    def _send_label(self, label: bytes, descriptors: list[int]) -> None:
+    def _send_label(self, label: bytes, descriptors: list[int], nudge: Callable[[], None]) -> None:
         rights = struct.pack(f"={len(descriptors)}i", *descriptors)
-        # Blocks while two parcels are under way; signal handlers run meanwhile.
-        self._socket.sendmsg([label], [(sockets.SOL_SOCKET, sockets.SCM_RIGHTS, rights)])
+        ancillary = [(sockets.SOL_SOCKET, sockets.SCM_RIGHTS, rights)]
+        attempt = 0
+        while True:
+            try:
+                self._socket.sendmsg([label], ancillary)
+            except BlockingIOError:
+                # After 0.1 seconds, 0.2, 0.4 and so on.
+                attempt += 1
+                if attempt & (attempt - 1) == 0:
+                    nudge()
+            else:
+                return
 
     def receive(self, token: bytes) -> Parcel | None:
         """The parcel that a marker announces; None when another receiver has taken it."""
-        with self._here():
+        self._drop_inherited()
+        with self._receiving:
             if (parcel := self._stash.pop(token, None)) is not None:
                 return parcel
             if token in self._outrun:
@@ -211,13 +247,28 @@ class ParcelSocket:
         To be called only when no message is left: the sender may have been killed before it sent
         the marker, or another process that shares this end has the marker.
         """
-        if not self._stash:
+        if not self.has_stashed:
             return None
-        with self._here():
+        with self._receiving:
             token = next(iter(self._stash), None)
             if token is not None:
                 self._outrun.add(token)
             return token
+
+    def take_orphans(self) -> None:
+        """Take parcels whose sender has ended out of the socket, to be received early."""
+        self._drop_inherited()
+        with self._receiving:
+            while (pid := self._first_sender()) is not None and has_ended(pid):
+                self._fetch()
+
+    def _first_sender(self) -> int | None:
+        """Who sent the first parcel in the socket; None when there is none."""
+        try:
+            label = self._socket.recv(LABEL.size, sockets.MSG_PEEK | sockets.MSG_DONTWAIT)
+        except (BlockingIOError, ConnectionResetError):
+            return None
+        return int(LABEL.unpack(label)[1]) if label else None
 
     def is_stale(self, token: bytes) -> bool:
         """Whether a marker belongs to a parcel that was received without it."""
@@ -253,7 +304,7 @@ class ParcelSocket:
             if level == sockets.SOL_SOCKET and kind == sockets.SCM_RIGHTS
             for (number,) in struct.iter_unpack("=i", data[: len(data) // 4 * 4])
         ]
-        token, count, carried, kept = LABEL.unpack_from(label)
+        token, _, count, carried, kept = LABEL.unpack_from(label)
         if flags & sockets.MSG_CTRUNC or len(descriptors) != carried + 1:
             for descriptor in descriptors:
                 os.close(descriptor)
@@ -270,12 +321,21 @@ class ParcelSocket:
         return True
 
     def close(self) -> None:
-        self._drop_all()
+        self._drop_inherited()
         self._socket.close()
-
-    def _drop_all(self) -> None:
-        with self._here():
+        with self._sending:
             self._writer.close()
+        with self._receiving:
             while self._stash:
                 self._stash.popitem()[1].release()
             self._reader.close()
+
+
+def parcel_socket_pair() -> tuple[int, int]:
+    """Two connected sockets for parcels."""
+    pair = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
+    for end in pair:
+        end.setblocking(True)
+        end.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
+        end.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDTIMEO, SEND_TIMEOUT)
+    return pair[0].detach(), pair[1].detach()

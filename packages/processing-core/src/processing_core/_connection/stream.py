@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import os
 import struct
+import sys
 import threading
 
 from processing_core._clock import checked_timeout
@@ -28,6 +29,8 @@ from processing_core._platform.polling import wait_for
 from processing_core._serialize.packer import Packer, register_carrier
 from processing_core._serialize.transfer import take_descriptor
 from processing_core.errors import SerializationError
+
+assert sys.platform != "win32"
 
 if TYPE_CHECKING:
     from typing import Any

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["wait"]
 
 if sys.platform == "win32":
-    from processing_core._connection.windows import wait
+    from processing_core._connection.windows_waiting import wait
 else:
 
     def wait(object_list: Iterable[WaitableT], timeout: float | None = None) -> list[WaitableT]:

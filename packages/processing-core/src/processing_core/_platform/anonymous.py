@@ -6,6 +6,8 @@ import errno
 import os
 import sys
 
+assert sys.platform != "win32"
+
 __all__ = ["anonymous_file", "write_all"]
 
 # writev(2) takes at most this many pieces a call (IOV_MAX on every system we know of).
@@ -20,7 +22,7 @@ def anonymous_file(name: str) -> int:
 
     :raises MemoryError: when there is no room for it
     """
-    if sys.platform == "linux":
+    if sys.platform == "linux" and hasattr(os, "memfd_create"):
         try:
             return os.memfd_create(f"processing-{name}", os.MFD_CLOEXEC)
         except OSError as error:
@@ -45,7 +47,10 @@ def write_all(descriptor: int, pieces: list[memoryview], offset: int) -> int:
     todo = [piece for piece in pieces if len(piece)]
     while todo:
         try:
-            done = os.pwritev(descriptor, todo[:MOST_PIECES], offset)
+            if hasattr(os, "pwritev"):
+                done = os.pwritev(descriptor, todo[:MOST_PIECES], offset)
+            else:
+                done = os.pwrite(descriptor, todo[0], offset)  # macOS before 11
         except OSError as error:
             if error.errno in _NO_ROOM:
                 raise MemoryError(f"no room for a message: {error.strerror}") from error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import struct
@@ -15,7 +16,9 @@ from processing_core._platform.polling import wait_for
 from processing_core._runtime import runtime
 from processing_core.errors import ClosedError
 
-__all__ = ["UNKNOWN_EXIT", "DirectChild", "ServedChild", "open_pidfd", "witness_pipe"]
+assert sys.platform != "win32"
+
+__all__ = ["UNKNOWN_EXIT", "DirectChild", "Lines", "ServedChild", "has_ended", "open_pidfd"]
 
 # The exit code of a child of which only is known that it has ended.
 UNKNOWN_EXIT = 255
@@ -24,22 +27,38 @@ STATUS = struct.Struct("=q")
 
 
 def open_pidfd(pid: int) -> int | None:
-    """A descriptor that becomes readable when the process ends (pidfd_open(2)), None without."""
+    """A descriptor that becomes readable when the process ends (pidfd_open(2)), None without.
+
+    :raises OSError: when there are no descriptors left
+    """
     if sys.platform != "linux":
         return None
     try:
         return os.pidfd_open(pid)
+    except OSError as error:
+        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+            raise
+        return None  # an old kernel or a seccomp filter
+
+
+def has_ended(pid: int) -> bool:
+    """Whether a process, not necessarily a child, has ended, reaped or not (proc(5))."""
+    try:
+        with open(f"/proc/{pid}/stat", "rb") as file:
+            # The state follows the command in parentheses, which may contain anything.
+            return file.read().rpartition(b") ")[2][:1] in (b"Z", b"X")
     except OSError:
-        return None  # an old kernel, a seccomp filter, or no descriptors left
+        return not _exists(pid)
 
 
-def witness_pipe() -> tuple[int | None, int | None]:
-    """On systems without pidfd a pipe that hangs up when its write end's holder ends, else None."""
-    probe = open_pidfd(os.getpid())
-    if probe is None:
-        return os.pipe()
-    os.close(probe)
-    return None, None
+def _exists(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True  # somebody else's, so it is there
+    return True
 
 
 class _Child:
@@ -223,3 +242,55 @@ class ServedChild(_Child):
             if self._status is not None:
                 runtime.private.close(self._status)
                 self._status = None
+
+
+class Lines:
+    """What connects this process with a child that it is about to fork or spawn.
+
+    Everything that can fail for lack of descriptors fails here, before there is a child.
+    """
+
+    __slots__ = ("_probe", "_witness", "_witnessed", "_writer", "reader")
+
+    def __init__(self) -> None:
+        # The lifeline: the child gets the read end.
+        self.reader, self._writer = runtime.private.pipe()
+        self._witness: int | None = None
+        self._witnessed: int | None = None
+        try:
+            # Kept open until there is a child, the probe reserves a place for the child's pidfd.
+            self._probe = open_pidfd(os.getpid())
+            if self._probe is None:
+                self._witness, self._witnessed = os.pipe()
+        except OSError:
+            os.close(self.reader)
+            runtime.private.close(self._writer)
+            raise
+
+    @property
+    def ends(self) -> list[int]:
+        """The descriptors that the child must have."""
+        return [self.reader] if self._witnessed is None else [self.reader, self._witnessed]
+
+    def handle(self, pid: int) -> DirectChild:
+        """The handle of the child that was started."""
+        self._close_ends()
+        try:
+            pidfd = None if self._probe is None else open_pidfd(pid)
+        except OSError:
+            # Another thread took the place; the child can still be waited for.
+            pidfd = None
+        return DirectChild(pid, pidfd, self._writer, self._witness)
+
+    def abandon(self) -> None:
+        """Close everything: there is no child."""
+        self._close_ends()
+        runtime.private.close(self._writer)
+        if self._witness is not None:
+            os.close(self._witness)
+
+    def _close_ends(self) -> None:
+        for descriptor in self.ends:
+            os.close(descriptor)
+        if self._probe is not None:
+            os.close(self._probe)

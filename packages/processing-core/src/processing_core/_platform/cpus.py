@@ -25,7 +25,10 @@ def schedulable_cpus() -> int:
 
     :raises NotImplementedError: when the system does not tell its number of CPUs
     """
-    return len(os.sched_getaffinity(0)) if sys.platform == "linux" else installed_cpus()
+    if sys.platform == "linux":
+        return len(os.sched_getaffinity(0))
+    else:
+        return installed_cpus()
 
 
 def installed_cpus() -> int:
@@ -47,7 +50,10 @@ def cgroup_limit(proc: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") 
     """
     limits = []
     for line in _read(proc).splitlines():
-        _, controllers, path = line.split(":", 2)
+        _, _, rest = line.partition(":")
+        controllers, colon, path = rest.partition(":")
+        if not colon:
+            continue  # not a line of the documented form
         if not controllers:
             limits += [_v2_limit(f"{root}{group}") for group in _upwards(path)]
         elif "cpu" in controllers.split(","):
@@ -67,13 +73,20 @@ def _upwards(path: str) -> list[str]:
 
 def _v2_limit(folder: str) -> float | None:
     quota, _, period = _read(f"{folder}/cpu.max").partition(" ")
-    return int(quota) / int(period) if quota.isdigit() and int(period) else None
+    return _ratio(quota, period.strip())
 
 
 def _v1_limit(folder: str) -> float | None:
     quota = _read(f"{folder}/cpu.cfs_quota_us").strip()
     period = _read(f"{folder}/cpu.cfs_period_us").strip()
-    return int(quota) / int(period) if quota.isdigit() and period.isdigit() else None
+    return _ratio(quota, period)
+
+
+def _ratio(quota: str, period: str) -> float | None:
+    """None where there is no limit ("max", -1) or what is there makes no sense."""
+    if quota.isdigit() and period.isdigit() and int(period):
+        return int(quota) / int(period)
+    return None
 
 
 def _read(path: str) -> str:

@@ -4,55 +4,54 @@ The parent holds the only write end of a pipe, the child the read end. However t
 kernel closes its end and the read end hangs up. On Linux the child asks the kernel (fcntl(2):
 O_ASYNC, F_SETSIG) to be sent SIGKILL at that moment: no thread, no polling, and unlike
 PR_SET_PDEATHSIG (prctl(2)) it does not matter whether the thread that started the child lives on.
+Other POSIX systems have no such signal: there a thread of the child waits for the hang-up.
 """
 
 from __future__ import annotations
 
 import os
-import select
 import signal
 import sys
 import threading
 
-if sys.platform != "win32":
-    import fcntl
+from processing_core._platform.polling import wait_for
 
 __all__ = ["arm", "hung_up"]
 
+if sys.platform == "win32":
+    from processing_core._platform.windows_lifeline import arm, hung_up
+else:
+    import fcntl
 
-def hung_up(lifeline: int) -> bool:
-    """Whether the parent is gone."""
-    poller = select.poll()
-    poller.register(lifeline, 0)
-    return bool(poller.poll(0))
+    def hung_up(lifeline: int) -> bool:
+        """Whether the parent is gone."""
+        # Nothing is ever written to a lifeline: it is readable when it has hung up.
+        return wait_for(lifeline, 0)
 
-
-def arm(lifeline: int) -> None:
-    """From now on this process is killed as soon as its parent is gone, or is already."""
-    if sys.platform != "linux" or not _signal_on_hang_up(lifeline):
-        threading.Thread(
-            target=_watch, args=(lifeline,), name="processing-lifeline", daemon=True
-        ).start()
-    elif hung_up(lifeline):
-        # It was gone before the signal was asked for.
-        os.kill(os.getpid(), signal.SIGKILL)
-
-
-if sys.platform == "linux":
+    def arm(lifeline: int) -> None:
+        """From now on this process is killed as soon as its parent is gone, or is already."""
+        if not _signal_on_hang_up(lifeline):
+            threading.Thread(
+                target=_watch, args=(lifeline,), name="processing-lifeline", daemon=True
+            ).start()
+        elif hung_up(lifeline):
+            # It was gone before the signal was asked for.
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _signal_on_hang_up(lifeline: int) -> bool:
-        try:
-            fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
-            fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
-            flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
-            fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
-        except OSError:
-            return False  # a kernel that only resembles Linux (a sandbox): watch by a thread
-        return True
+        """Have the kernel send the signal; False where it cannot."""
+        if sys.platform == "linux":
+            try:
+                fcntl.fcntl(lifeline, fcntl.F_SETOWN, os.getpid())
+                fcntl.fcntl(lifeline, fcntl.F_SETSIG, signal.SIGKILL)
+                flags = fcntl.fcntl(lifeline, fcntl.F_GETFL)
+                fcntl.fcntl(lifeline, fcntl.F_SETFL, flags | os.O_ASYNC)
+            except OSError:
+                return False  # a kernel that only resembles Linux (a sandbox)
+            return True
+        else:
+            return False
 
-
-def _watch(lifeline: int) -> None:
-    poller = select.poll()
-    poller.register(lifeline, 0)
-    poller.poll()
-    os.kill(os.getpid(), signal.SIGKILL)
+    def _watch(lifeline: int) -> None:
+        wait_for(lifeline)
+        os.kill(os.getpid(), signal.SIGKILL)

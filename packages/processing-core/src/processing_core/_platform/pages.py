@@ -34,15 +34,15 @@ def private_bytes(view: memoryview) -> bytes:
 
 def private_buffer(view: memoryview) -> bytearray | mmap.mmap:
     """The contents of a view in a writable buffer."""
-    if len(view) < LARGE_BYTES or sys.platform != "linux":
-        return bytearray(view)
-    buffer = mmap.mmap(-1, len(view), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
-    try:
-        buffer.madvise(mmap.MADV_HUGEPAGE)
-    except OSError:
-        return bytearray(view)  # a kernel built without huge pages
-    buffer[:] = view
-    return buffer
+    if len(view) >= LARGE_BYTES and sys.platform == "linux":
+        buffer = mmap.mmap(-1, len(view), flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+        try:
+            buffer.madvise(mmap.MADV_HUGEPAGE)
+        except OSError:
+            return bytearray(view)  # a kernel built without huge pages
+        buffer[:] = view
+        return buffer
+    return bytearray(view)
 
 
 def _huge_page_copier() -> Callable[[memoryview], bytes] | None:

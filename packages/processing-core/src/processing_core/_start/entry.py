@@ -8,6 +8,9 @@ import sys
 from processing_core._platform import lifeline
 from processing_core._runtime import runtime
 
+if sys.platform == "win32":
+    from processing_core._platform import winapi
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing_extensions import Buffer
@@ -20,7 +23,9 @@ MOST_LEAKED = 1024
 
 def main(role: str, descriptors: list[int]) -> None:
     """Run as a child in the given role; does not return."""
-    if role == "forkserver":
+    if sys.platform == "win32":
+        spawned_on_windows(descriptors[0], descriptors[1], bool(descriptors[2]))
+    elif role == "forkserver":
         from processing_core._start.server import serve
 
         close_others(descriptors)
@@ -46,6 +51,32 @@ def spawned(message: int, line: int, dies_with_parent: bool, descriptors: list[i
     except BaseException:
         sys.excepthook(*sys.exc_info())
         sys.stderr.flush()
+    finally:
+        os._exit(code)
+
+
+def spawned_on_windows(parent_pid: int, pipe: int, dies_with_parent: bool) -> None:
+    """Become the process described in what ``pipe``, a handle of the parent, gives.
+
+    Does not return.
+    """
+    if sys.platform != "win32":
+        raise NotImplementedError
+    from processing_core._start.spawn_windows import receive_spec
+
+    code = 1
+    try:
+        parent = winapi.OpenProcess(
+            winapi.PROCESS_DUP_HANDLE | winapi.SYNCHRONIZE, False, parent_pid
+        )
+        runtime.lifeline = parent
+        if dies_with_parent:
+            lifeline.arm(parent)
+        payload, handles = receive_spec(parent, pipe)
+        code = run(payload, handles)
+    except BaseException:
+        sys.excepthook(*sys.exc_info())
+        flush_standard_streams()
     finally:
         os._exit(code)
 

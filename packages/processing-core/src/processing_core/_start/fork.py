@@ -7,9 +7,11 @@ import sys
 
 from processing_core._lifecycle import flush_standard_streams, forget_inherited_exit_functions
 from processing_core._platform import lifeline
-from processing_core._platform.children import DirectChild, open_pidfd, witness_pipe
+from processing_core._platform.children import Lines
 from processing_core._runtime import runtime
 from processing_core._start import hooks
+
+assert sys.platform != "win32"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -25,23 +27,16 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
     """
     # What is buffered would otherwise be written by both.
     flush_standard_streams()
-    reader, writer = runtime.private.pipe()
-    witness, held = witness_pipe()
+    runtime.prepare_stdin()
+    lines = Lines()
     try:
         pid = os.fork()
-    except OSError:
-        os.close(reader)
-        runtime.private.close(writer)
-        for descriptor in (witness, held):
-            if descriptor is not None:
-                os.close(descriptor)
+    except BaseException:
+        lines.abandon()
         raise
     if pid == 0:
-        _become(process, reader, dies_with_parent)
-    os.close(reader)
-    if held is not None:
-        os.close(held)
-    return DirectChild(pid, open_pidfd(pid), writer, witness)
+        _become(process, lines.reader, dies_with_parent)
+    return lines.handle(pid)
 
 
 def _become(process: Startable, line: int, dies_with_parent: bool) -> None:

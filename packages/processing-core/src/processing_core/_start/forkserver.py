@@ -4,26 +4,38 @@ from __future__ import annotations
 
 import _socket as sockets
 import os
-import struct
 import sys
+import time
 
 from processing_core._cpickle import PROTOCOL, dumps
 from processing_core._lifecycle import flush_standard_streams
+from processing_core._platform import rights
 from processing_core._platform.anonymous import anonymous_file, write_all
 from processing_core._platform.children import STATUS, ServedChild
+from processing_core._platform.polling import wait_for
 from processing_core._runtime import runtime
 from processing_core._start import spec
 from processing_core._start.commandline import child_command
 from processing_core._start.main_module import describe
-from processing_core._start.server import MOST_DESCRIPTORS, REQUEST
+from processing_core._start.server import ACCEPTED, MOST_DESCRIPTORS, REQUEST
 from processing_core._start.spawn import run_interpreter
 from processing_core.errors import SerializationError, StartError
+
+assert sys.platform != "win32"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from processing_core.abc import ChildHandle, Startable
 
 __all__ = ["ForkServer", "launch"]
+
+# Whether descriptors on their way survive that their sender closes its own copies. macOS has been
+# seen to lose them, so there we wait for the answer first, looking now and then for the server.
+SENT_IS_KEPT = sys.platform != "darwin"
+LOOK_SECONDS = 0.05
+
+# How long to wait for a server that is known to be dying to be gone.
+LOOK_SECONDS, DYING_LOOKS = 0.001, 1000
 
 
 class ForkServer:
@@ -42,7 +54,7 @@ class ForkServer:
     @classmethod
     def start(cls) -> ForkServer:
         """Start a fork server."""
-        ours, theirs = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
+        ours, theirs = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_STREAM)
         ours.settimeout(None)
         file = anonymous_file("forkserver")
         try:
@@ -76,20 +88,30 @@ class ForkServer:
 
     def request(self, size: int, dies_with_parent: bool, descriptors: list[int]) -> None:
         """Ask for a child. :raises ConnectionError: when the server is gone."""
-        rights = struct.pack(f"={len(descriptors)}i", *descriptors)
-        self._requests.sendmsg(
-            [REQUEST.pack(size, dies_with_parent)],
-            [(sockets.SOL_SOCKET, sockets.SCM_RIGHTS, rights)],
-        )
+        rights.send(self._requests, REQUEST.pack(size, dies_with_parent), descriptors)
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the server has ended: it never sends anything here, so only that is readable."""
+        number = self._requests.fileno()
+        return number < 0 or wait_for(number, 0)
 
     def close(self) -> None:
-        """Forget a server that has died."""
+        """Forget a server that is dying, and reap it if that is this process's duty."""
         self._requests.close()
-        if self.pid is not None:
+        if self.pid is None:
+            return
+        for _ in range(DYING_LOOKS):
             try:
-                os.waitpid(self.pid, 0)
+                if os.waitpid(self.pid, os.WNOHANG)[0]:
+                    return
             except ChildProcessError:
                 return  # reaped by others, or not our child because we were forked since
+            time.sleep(LOOK_SECONDS)
+
+
+class _NoAnswerError(StartError):
+    """The server ended without having accepted the request: there is no child."""
 
 
 def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
@@ -100,11 +122,38 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
     :raises OSError: when the fork server cannot be started
     """
     flush_standard_streams()
+    with runtime.forkserver_lock:
+        known = runtime.forkserver
+    if known is not None:
+        try:
+            return _launch_by(known, process, dies_with_parent)
+        except (ConnectionError, _NoAnswerError):
+            # It was killed; of the threads that find out, one starts another.
+            with runtime.forkserver_lock:
+                if runtime.forkserver is known:
+                    runtime.forkserver = None
+                    known.close()
+    with runtime.forkserver_lock:
+        if runtime.forkserver is None:
+            runtime.forkserver = ForkServer.start()
+        server = runtime.forkserver
+    try:
+        return _launch_by(server, process, dies_with_parent)
+    except ConnectionError as error:
+        raise StartError("the fork server died as soon as it was started") from error
+
+
+def _launch_by(server: ForkServer, process: Startable, dies_with_parent: bool) -> ChildHandle:
     ours, theirs = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
     ours.settimeout(None)
-    reader, writer = runtime.private.pipe()
     try:
-        _request_child(process, dies_with_parent, theirs.fileno(), reader)
+        reader, writer = runtime.private.pipe()
+    except BaseException:
+        ours.close()
+        theirs.close()
+        raise
+    try:
+        _send_request(server, process, dies_with_parent, [theirs.fileno(), reader])
         # With our copy gone, the death of the server is the end of file here.
         theirs.close()
         pid, pidfd = _receive_pid(ours)
@@ -118,49 +167,57 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
     return ServedChild(pid, pidfd, writer, ours.detach())
 
 
-def _request_child(process: Startable, dies_with_parent: bool, status: int, line: int) -> None:
-    """Send the request, to a new server if there is none or the one we knew was killed."""
-    with runtime.forkserver_lock:
-        known = runtime.forkserver
-        if known is not None:
-            try:
-                _send_request(known, process, dies_with_parent, [status, line])
-            except ConnectionError:
-                runtime.forkserver = None
-                known.close()
-            else:
-                return
-        runtime.forkserver = ForkServer.start()
-        _send_request(runtime.forkserver, process, dies_with_parent, [status, line])
-
-
 def _send_request(
-    server: ForkServer, process: Startable, dies_with_parent: bool, descriptors: list[int]
+    server: ForkServer,
+    process: Startable,
+    dies_with_parent: bool,
+    status: int,
+    sent: list[int],
 ) -> None:
     message = spec.build(process, with_environment=True)
     file = anonymous_file("child")
-    try:
-        write_all(file, [memoryview(message.payload)], 0)
-        descriptors = [*descriptors, file, *message.descriptors]
-        if len(descriptors) > MOST_DESCRIPTORS:
-            raise SerializationError(
-                f"{process.name} refers to {len(descriptors)} descriptors; "
-                f"at most {MOST_DESCRIPTORS} can be passed to a child of the fork server"
-            )
-        server.request(len(message.payload), dies_with_parent, descriptors)
-    finally:
-        os.close(file)
+    sent.append(file)
+    write_all(file, [memoryview(message.payload)], 0)
+    descriptors = [status, sent[0], file, *message.descriptors]
+    if len(descriptors) > rights.MOST_DESCRIPTORS:
+        raise SerializationError(
+            f"{process.name} refers to {len(descriptors)} descriptors; "
+            f"at most {rights.MOST_DESCRIPTORS} can be passed to a child of the fork server"
+        )
+    server.request(len(message.payload), dies_with_parent, descriptors)
+
+
+def _await_answer(status: sockets.socket, server: ForkServer) -> None:
+    """Wait until the server has answered, and so has received the descriptors, or is gone."""
+    while not wait_for(status.fileno(), LOOK_SECONDS):
+        if server.is_gone:
+            return
 
 
 def _receive_pid(status: sockets.socket) -> tuple[int, int | None]:
     """The answer of the server; its death ends the wait."""
-    message, ancillary, _, _ = status.recvmsg(
-        STATUS.size, sockets.CMSG_SPACE(4), sockets.MSG_CMSG_CLOEXEC
-    )
+    answer, _ = _receive_number(status)
+    if answer is None:
+        raise _NoAnswerError("the fork server died before it accepted the request")
+    pidfd = None
+    if answer == ACCEPTED:
+        answer, pidfd = _receive_number(status)
+    if answer is None:
+        raise StartError("the fork server died while it forked; whether there is a child is unknown")
+    if answer < 0:
+        raise StartError(f"the fork server cannot fork: {os.strerror(-answer)}")
+    return answer, pidfd
+
+
+def _receive_number(status: sockets.socket) -> tuple[int | None, int | None]:
+    """A number and the descriptor that came with it; None for the number at the end of file."""
+    try:
+        message, ancillary, _, _ = status.recvmsg(
+            STATUS.size, sockets.CMSG_SPACE(4), sockets.MSG_CMSG_CLOEXEC
+        )
+    except ConnectionResetError:
+        return None, None  # the server died without having read the request
     if len(message) != STATUS.size:
-        raise StartError("the fork server died, or has no descriptors left, before it had a child")
-    (pid,) = STATUS.unpack(message)
-    if pid < 0:
-        raise StartError(f"the fork server cannot fork: {os.strerror(-pid)}")
-    pidfds = [struct.unpack("=i", data)[0] for _level, _kind, data in ancillary]
-    return pid, pidfds[0] if pidfds else None
+        return None, None
+    descriptors = [struct.unpack("=i", data)[0] for _level, _kind, data in ancillary]
+    return STATUS.unpack(message)[0], descriptors[0] if descriptors else None

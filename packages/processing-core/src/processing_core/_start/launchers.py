@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import sys
 
 from processing_core._start.methods import checked_method
 
@@ -12,7 +13,11 @@ if TYPE_CHECKING:
 
 __all__ = ["launcher"]
 
-_MODULES = {"fork": "fork", "spawn": "spawn", "forkserver": "forkserver"}
+_MODULES = {
+    "fork": "fork",
+    "spawn": "spawn_windows" if sys.platform == "win32" else "spawn",
+    "forkserver": "forkserver",
+}
 
 
 def launcher(method: str) -> Launcher:

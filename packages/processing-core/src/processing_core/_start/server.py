@@ -2,14 +2,20 @@
 
 It is single-threaded. A request is one message on the socket that all its users share: the spec of
 the child, and as descriptors the user's end for status, the child's lifeline and what the spec
-carries. The answer, on the status socket: the pid together with a pidfd, later the exit code. The
+carries. The answers, on the status socket: ACCEPTED, then the pid together with a pidfd or a negative
+errno, later the exit code. The
 server ends when the last user has closed the request socket, and every child drops the server's
 descriptors first of all, so that the death of the server is seen at once.
+
+The sockets are streams, because not every system has packet sockets (macOS). The messages are
+records of a fixed size, far smaller than what a kernel would split, each sent by one system call;
+so they stay whole, whoever else sends, and are read one at a time together with their descriptors.
 """
 
 from __future__ import annotations
 
 import _socket as sockets
+import errno
 import mmap
 import os
 import select
@@ -18,21 +24,24 @@ import struct
 import sys
 
 from processing_core._lifecycle import forget_inherited_exit_functions
-from processing_core._platform import lifeline
+from processing_core._platform import lifeline, rights
 from processing_core._platform.children import STATUS, open_pidfd
 from processing_core._runtime import runtime
 from processing_core._start.entry import run
 from processing_core._start.main_module import MainModule, restore
 
+assert sys.platform != "win32"
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["REQUEST", "serve"]
+__all__ = ["ACCEPTED", "MOST_DESCRIPTORS", "REQUEST", "serve"]
 
 # size of the spec in its file, dies_with_parent?; descriptors: status, lifeline, spec file, others
 REQUEST = struct.Struct("=Q?")
-MOST_DESCRIPTORS = 253
+# From this answer on there may be a child; without it there is none, and another server may be asked.
+ACCEPTED = 0
 
 
 def serve(requests: int, settings: int) -> NoReturn:
@@ -66,33 +75,27 @@ class _Server:
                 os.read(self._woken, 65536)
                 self._reap()
             if self._requests.fileno() in ready and not self._answer():
+                self._requests.close()
                 return
 
     def _answer(self) -> bool:
         """Take a request and fork; False when there are no users left."""
-        message, ancillary, flags, _ = self._requests.recvmsg(
-            REQUEST.size,
-            sockets.CMSG_SPACE(4 * MOST_DESCRIPTORS),
-            sockets.MSG_CMSG_CLOEXEC,
-        )
+        message, descriptors, complete = rights.receive(self._requests, REQUEST.size)
         if not message:
             return False
-        descriptors = [
-            number
-            for _level, _kind, data in ancillary
-            for (number,) in struct.iter_unpack("=i", data[: len(data) // 4 * 4])
-        ]
-        if flags & sockets.MSG_CTRUNC or len(descriptors) < 3:
-            # Without room for the descriptors; closing the status end tells the user.
+        if not complete or len(descriptors) < 3:
+            if descriptors:
+                _tell(descriptors[0], -errno.EMFILE)
             for descriptor in descriptors:
                 os.close(descriptor)
             return True
         size, dies_with_parent = REQUEST.unpack(message)
         status, line, file, *others = descriptors
+        _tell(status, ACCEPTED)
         try:
             pid = os.fork()
         except OSError as error:
-            os.write(status, STATUS.pack(-(error.errno or 1)))
+            _tell(status, -(error.errno or errno.EAGAIN))
             os.close(status)
         else:
             if pid == 0:
@@ -106,19 +109,22 @@ class _Server:
     @staticmethod
     def _tell_pid(status: int, pid: int) -> None:
         # Until it is reaped here the pid cannot be another's, so the pidfd is the child's.
-        pidfd = open_pidfd(pid)
-        end = sockets.socket(fileno=status)
         try:
-            rights = [] if pidfd is None else [struct.pack("=i", pidfd)]
-            end.sendmsg(
-                [STATUS.pack(pid)], [(sockets.SOL_SOCKET, sockets.SCM_RIGHTS, one) for one in rights]
-            )
+            pidfd = open_pidfd(pid)
+        except OSError:
+            pidfd = None  # no descriptors left; the status socket tells the end of the child, too
+        if pidfd is None:
+            _tell(status, pid)
+            return
+        end = sockets.socket(fileno=status)
+        rights = [(sockets.SOL_SOCKET, sockets.SCM_RIGHTS, struct.pack("=i", pidfd))]
+        try:
+            end.sendmsg([STATUS.pack(pid)], rights)
         except ConnectionError:
             return  # the user is gone; the child finds out by its lifeline
         finally:
             end.detach()
-            if pidfd is not None:
-                os.close(pidfd)
+            os.close(pidfd)
 
     def _reap(self) -> None:
         while True:
@@ -131,12 +137,8 @@ class _Server:
             end = self._status.pop(pid, None)
             if end is None:
                 continue  # a child that a preloaded module started
-            try:
-                os.write(end, STATUS.pack(os.waitstatus_to_exitcode(status)))
-            except ConnectionError:
-                pass  # nobody wants to know any more  # noqa: S110
-            finally:
-                os.close(end)
+            _tell(end, os.waitstatus_to_exitcode(status))
+            os.close(end)
 
     def _become(
         self,
@@ -168,6 +170,14 @@ class _Server:
             sys.stderr.flush()
         finally:
             os._exit(code)
+
+
+def _tell(status: int, value: int) -> None:
+    """Send a user one number, if it is still there to hear it."""
+    try:
+        os.write(status, STATUS.pack(value))
+    except ConnectionError:
+        return
 
 
 def _preload(settings: int) -> None:

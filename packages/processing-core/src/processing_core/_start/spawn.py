@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import os
+import sys
 
 from processing_core._lifecycle import flush_standard_streams
 from processing_core._platform.anonymous import anonymous_file, write_all
-from processing_core._platform.children import DirectChild, open_pidfd, witness_pipe
-from processing_core._runtime import runtime
+from processing_core._platform.children import Lines
 from processing_core._start import spec
 from processing_core._start.commandline import child_command
+
+assert sys.platform != "win32"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from processing_core.abc import ChildHandle, Startable
 
 __all__ = ["launch", "run_interpreter"]
+
+# Whether posix_spawn lets a descriptor through that is to be duplicated onto itself.
+SELF_DUPLICATION = sys.platform == "linux"
 
 
 def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
@@ -28,38 +33,43 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
     flush_standard_streams()
     # All that the child reads is in the file before it starts: nobody waits for anybody.
     file = anonymous_file("child")
-    held = [file]
     try:
         write_all(file, [memoryview(message.payload)], 0)
-        reader, writer = runtime.private.pipe()
-        held.append(reader)
-        witness, witnessed = witness_pipe()
-        if witnessed is not None:
-            held.append(witnessed)
-        command = child_command("spawn", [file, reader, dies_with_parent, *message.descriptors])
+        lines = Lines()
         try:
-            passed = [*held, *message.descriptors]
-            pid = run_interpreter(command, passed)
-        except OSError:
-            runtime.private.close(writer)
-            if witness is not None:
-                os.close(witness)
+            numbers = [file, lines.reader, dies_with_parent, *message.descriptors]
+            pid = run_interpreter(
+                child_command("spawn", numbers), [file, *lines.ends, *message.descriptors]
+            )
+        except BaseException:
+            lines.abandon()
             raise
     finally:
-        for descriptor in held:
-            os.close(descriptor)
-    return DirectChild(pid, open_pidfd(pid), writer, witness)
+        os.close(file)
+    return lines.handle(pid)
 
 
 def run_interpreter(command: list[str], descriptors: list[int]) -> int:
     """Start a program that has these descriptors under the same numbers; returns its pid.
 
-    posix_spawn(3) does not copy this process's memory and runs no fork hooks. Duplicating a
-    descriptor onto itself is how it is told to let that one through.
+    posix_spawn(3) does not copy this process's memory and runs no fork hooks. POSIX has it let a
+    descriptor through that is duplicated onto itself, which glibc and musl follow. Where that is not
+    certain, a copy of each is duplicated onto the number instead; the copies end with the exec.
     """
-    return os.posix_spawn(
-        command[0],
-        command,
-        os.environ,
-        file_actions=[(os.POSIX_SPAWN_DUP2, number, number) for number in set(descriptors)],
-    )
+    sources = {number: number for number in descriptors}
+    copies: list[int] = []
+    try:
+        if not SELF_DUPLICATION:
+            for number in sources:
+                copies.append(os.dup(number))
+                sources[number] = copies[-1]
+        # All copies exist before the first duplication, so no number is both copy and target.
+        return os.posix_spawn(
+            command[0],
+            command,
+            os.environ,
+            file_actions=[(os.POSIX_SPAWN_DUP2, source, to) for to, source in sources.items()],
+        )
+    finally:
+        for copy in copies:
+            os.close(copy)

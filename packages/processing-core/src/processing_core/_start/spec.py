@@ -12,7 +12,6 @@ from processing_core._serialize.packer import Packer
 from processing_core._serialize.transfer import Arrival, arriving, starting_child
 from processing_core._start import hooks
 from processing_core._start.main_module import MainModule, describe, is_reproducible, restore
-from processing_core._start.methods import current_method
 from processing_core.errors import SerializationError
 
 TYPE_CHECKING = False
@@ -85,7 +84,7 @@ def build(process: Startable, *, with_environment: bool) -> ChildSpec:
             "cwd": _current_folder(),
             "environment": dict(os.environ) if with_environment else None,
             "main": (describe().kind, describe().origin),
-            "method": current_method(),
+            "method": runtime.start_method,
             "executable": runtime.executable,
             "preload": runtime.preload,
             "hooks": hooks.exported(),
