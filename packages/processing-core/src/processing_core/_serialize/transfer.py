@@ -3,12 +3,17 @@ descriptors."""
 
 from __future__ import annotations
 
-import os
+import sys
 import threading
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 from processing_core.errors import SerializationError
+
+if sys.platform == "win32":
+    from processing_core._platform.winapi import CloseHandle as close_descriptor
+else:
+    from os import close as close_descriptor
 
 __all__ = ["Arrival", "arriving", "is_starting_child", "starting_child", "take_descriptor"]
 
@@ -33,7 +38,7 @@ class Arrival:
         for index, descriptor in enumerate(self._descriptors):
             if descriptor is not None:
                 self._descriptors[index] = None
-                os.close(descriptor)
+                close_descriptor(descriptor)
 
 
 class _Here(threading.local):

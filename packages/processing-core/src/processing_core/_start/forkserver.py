@@ -17,7 +17,7 @@ from processing_core._runtime import runtime
 from processing_core._start import spec
 from processing_core._start.commandline import child_command
 from processing_core._start.main_module import describe
-from processing_core._start.server import ACCEPTED, MOST_DESCRIPTORS, REQUEST
+from processing_core._start.server import ACCEPTED, REQUEST
 from processing_core._start.spawn import run_interpreter
 from processing_core.errors import SerializationError, StartError
 
@@ -32,7 +32,7 @@ __all__ = ["ForkServer", "launch"]
 # Whether descriptors on their way survive that their sender closes its own copies. macOS has been
 # seen to lose them, so there we wait for the answer first, looking now and then for the server.
 SENT_IS_KEPT = sys.platform != "darwin"
-LOOK_SECONDS = 0.05
+ANSWER_SECONDS = 0.05
 
 # How long to wait for a server that is known to be dying to be gone.
 LOOK_SECONDS, DYING_LOOKS = 0.001, 1000
@@ -144,7 +144,7 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
 
 
 def _launch_by(server: ForkServer, process: Startable, dies_with_parent: bool) -> ChildHandle:
-    ours, theirs = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
+    ours, theirs = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_STREAM)
     ours.settimeout(None)
     try:
         reader, writer = runtime.private.pipe()
@@ -152,8 +152,11 @@ def _launch_by(server: ForkServer, process: Startable, dies_with_parent: bool) -
         ours.close()
         theirs.close()
         raise
+    sent = [reader]
     try:
-        _send_request(server, process, dies_with_parent, [theirs.fileno(), reader])
+        _send_request(server, process, dies_with_parent, theirs.fileno(), sent)
+        if not SENT_IS_KEPT:
+            _await_answer(ours, server)
         # With our copy gone, the death of the server is the end of file here.
         theirs.close()
         pid, pidfd = _receive_pid(ours)
@@ -163,7 +166,8 @@ def _launch_by(server: ForkServer, process: Startable, dies_with_parent: bool) -
         raise
     finally:
         theirs.close()
-        os.close(reader)
+        for descriptor in sent:
+            os.close(descriptor)
     return ServedChild(pid, pidfd, writer, ours.detach())
 
 
@@ -174,6 +178,7 @@ def _send_request(
     status: int,
     sent: list[int],
 ) -> None:
+    """Send a request. ``sent`` holds the child's end of the lifeline; the spec's file is added."""
     message = spec.build(process, with_environment=True)
     file = anonymous_file("child")
     sent.append(file)
@@ -189,7 +194,7 @@ def _send_request(
 
 def _await_answer(status: sockets.socket, server: ForkServer) -> None:
     """Wait until the server has answered, and so has received the descriptors, or is gone."""
-    while not wait_for(status.fileno(), LOOK_SECONDS):
+    while not wait_for(status.fileno(), ANSWER_SECONDS):
         if server.is_gone:
             return
 
@@ -212,12 +217,9 @@ def _receive_pid(status: sockets.socket) -> tuple[int, int | None]:
 def _receive_number(status: sockets.socket) -> tuple[int | None, int | None]:
     """A number and the descriptor that came with it; None for the number at the end of file."""
     try:
-        message, ancillary, _, _ = status.recvmsg(
-            STATUS.size, sockets.CMSG_SPACE(4), sockets.MSG_CMSG_CLOEXEC
-        )
+        message, descriptors, _ = rights.receive(status, STATUS.size)
     except ConnectionResetError:
         return None, None  # the server died without having read the request
     if len(message) != STATUS.size:
         return None, None
-    descriptors = [struct.unpack("=i", data)[0] for _level, _kind, data in ancillary]
     return STATUS.unpack(message)[0], descriptors[0] if descriptors else None

@@ -3,9 +3,9 @@
 It is single-threaded. A request is one message on the socket that all its users share: the spec of
 the child, and as descriptors the user's end for status, the child's lifeline and what the spec
 carries. The answers, on the status socket: ACCEPTED, then the pid together with a pidfd or a negative
-errno, later the exit code. The
-server ends when the last user has closed the request socket, and every child drops the server's
-descriptors first of all, so that the death of the server is seen at once.
+errno, later the exit code. The server ends when the last user has closed the request socket, and
+every child drops the server's descriptors first of all, so that the death of the server is seen at
+once.
 
 The sockets are streams, because not every system has packet sockets (macOS). The messages are
 records of a fixed size, far smaller than what a kernel would split, each sent by one system call;
@@ -36,7 +36,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["ACCEPTED", "MOST_DESCRIPTORS", "REQUEST", "serve"]
+__all__ = ["ACCEPTED", "REQUEST", "serve"]
 
 # size of the spec in its file, dies_with_parent?; descriptors: status, lifeline, spec file, others
 REQUEST = struct.Struct("=Q?")
@@ -117,9 +117,8 @@ class _Server:
             _tell(status, pid)
             return
         end = sockets.socket(fileno=status)
-        rights = [(sockets.SOL_SOCKET, sockets.SCM_RIGHTS, struct.pack("=i", pidfd))]
         try:
-            end.sendmsg([STATUS.pack(pid)], rights)
+            rights.send(end, STATUS.pack(pid), [pidfd])
         except ConnectionError:
             return  # the user is gone; the child finds out by its lifeline
         finally:
