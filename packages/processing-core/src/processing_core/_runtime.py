@@ -15,8 +15,12 @@ if TYPE_CHECKING:
     from typing import TextIO
 
     from processing_core._process import ParentProcess, Process
-    from processing_core._start.forkserver import ForkServer
     from processing_core._start.main_module import MainModule
+
+    if sys.platform == "win32":
+        from typing import Any as ForkServer  # there is none
+    else:
+        from processing_core._start.forkserver import ForkServer
 
 __all__ = ["AuthKey", "Runtime", "runtime"]
 

@@ -12,12 +12,11 @@ from __future__ import annotations
 import mmap
 import os
 import sys
-import sys
 import time
 
-from processing_core._platform.anonymous import anonymous_file, write_all
-
 assert sys.platform != "win32"
+
+from processing_core._platform.anonymous import anonymous_file, write_all
 
 __all__ = ["HEADER_BYTES", "BlockReader", "BlockWriter", "Mapping"]
 

@@ -23,6 +23,8 @@ import os
 import select
 import sys
 
+assert sys.platform == "linux"
+
 from processing_core._clock import Deadline, checked_timeout
 from processing_core._connection.base import (
     Connection,
@@ -40,8 +42,6 @@ from processing_core._platform.polling import wait_for
 from processing_core._serialize.packer import Packer, register_carrier
 from processing_core._serialize.transfer import take_descriptor
 from processing_core.errors import BufferTooShort
-
-assert sys.platform == "linux"
 
 if TYPE_CHECKING:
     from typing import Any
@@ -161,21 +161,18 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Send the bytes of a buffer. See Connection.send_bytes."""
-        if type(buf) is not bytes or offset or size is not None:
+        if type(buf) is not bytes or offset != 0 or size is not None:
             view = selected(buf, offset, size)
             if len(view) > INLINE_BYTES:
                 self._usable_for(receiving=False)
                 self._send_parcel([[view]], [])
                 return
             buf = bytes(view)
-        if not buf or buf[0] == ESCAPE:
-            data = PLAIN + buf
-        elif len(buf) > INLINE_BYTES:
+        if len(buf) > INLINE_BYTES:
             self._usable_for(receiving=False)
             self._send_parcel([[buf]], [])
             return
-        else:
-            data = buf
+        data = buf if buf and buf[0] != ESCAPE else PLAIN + buf
         try:
             _write(self._out, data)
         except OSError as error:

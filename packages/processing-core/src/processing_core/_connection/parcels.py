@@ -17,6 +17,8 @@ import struct
 import sys
 import threading
 
+assert sys.platform == "linux"
+
 from processing_core._connection.blocks import (
     FREE,
     HEADER_BYTES,
@@ -29,8 +31,6 @@ from processing_core._platform.children import has_ended
 from processing_core._platform.pages import private_buffer, private_bytes
 from processing_core._serialize.transfer import Arrival, arriving
 from processing_core.errors import SerializationError
-
-assert sys.platform == "linux"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

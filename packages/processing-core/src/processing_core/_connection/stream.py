@@ -14,6 +14,8 @@ import struct
 import sys
 import threading
 
+assert sys.platform != "win32"
+
 from processing_core._clock import checked_timeout
 from processing_core._connection.base import (
     Connection,
@@ -29,8 +31,6 @@ from processing_core._platform.polling import wait_for
 from processing_core._serialize.packer import Packer, register_carrier
 from processing_core._serialize.transfer import take_descriptor
 from processing_core.errors import SerializationError
-
-assert sys.platform != "win32"
 
 if TYPE_CHECKING:
     from typing import Any

@@ -10,13 +10,13 @@ import sys
 import threading
 import time
 
+assert sys.platform != "win32"
+
 from processing_core import _log
 from processing_core._clock import Deadline
 from processing_core._platform.polling import wait_for
 from processing_core._runtime import runtime
 from processing_core.errors import ClosedError
-
-assert sys.platform != "win32"
 
 __all__ = ["UNKNOWN_EXIT", "DirectChild", "Lines", "ServedChild", "has_ended", "open_pidfd"]
 
@@ -31,14 +31,15 @@ def open_pidfd(pid: int) -> int | None:
 
     :raises OSError: when there are no descriptors left
     """
-    if sys.platform != "linux":
+    if sys.platform == "linux":
+        try:
+            return os.pidfd_open(pid)
+        except OSError as error:
+            if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
+                raise
+            return None  # an old kernel or a seccomp filter
+    else:
         return None
-    try:
-        return os.pidfd_open(pid)
-    except OSError as error:
-        if error.errno in (errno.EMFILE, errno.ENFILE, errno.ENOMEM):
-            raise
-        return None  # an old kernel or a seccomp filter
 
 
 def has_ended(pid: int) -> bool:

@@ -45,35 +45,44 @@ def private_buffer(view: memoryview) -> bytearray | mmap.mmap:
     return bytearray(view)
 
 
-def _huge_page_copier() -> Callable[[memoryview], bytes] | None:
-    """A function that copies into a bytes object made of huge pages; None where that cannot be.
+if sys.platform == "linux":
 
-    PyBytes_FromStringAndSize without a source gives an object whose contents its only owner fills
-    in before anybody else sees it, as the C API allows.
-    """
-    if sys.platform != "linux" or sys.implementation.name != "cpython":
+    def _huge_page_copier() -> Callable[[memoryview], bytes] | None:
+        """A function that copies into a bytes object made of huge pages; None where that cannot be.
+
+        PyBytes_FromStringAndSize without a source gives an object whose contents its only owner
+        fills in before anybody else sees it, as the C API allows.
+        """
+        if sys.implementation.name != "cpython":
+            return None
+        try:
+            import ctypes
+        except ImportError:
+            return None
+        new = ctypes.pythonapi.PyBytes_FromStringAndSize
+        new.restype = ctypes.py_object
+        new.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t]
+        madvise = ctypes.CDLL(None).madvise
+        madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+        # The characters of a bytes object follow its header; its size counts a final zero byte.
+        header = bytes.__basicsize__ - 1
+
+        def copy(view: memoryview) -> bytes:
+            size = len(view)
+            result: bytes = new(None, size)
+            start = id(result) + header
+            page = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
+            # Advice only: where it is refused, the pages come one by one.
+            length = (start + size - page) // mmap.PAGESIZE * mmap.PAGESIZE
+            madvise(page, length, mmap.MADV_HUGEPAGE)
+            target = (ctypes.c_char * size).from_address(start)
+            memoryview(target).cast("B")[:] = view
+            return result
+
+        return copy
+
+else:
+
+    def _huge_page_copier() -> Callable[[memoryview], bytes] | None:
+        """Huge pages cannot be asked for here."""
         return None
-    try:
-        import ctypes
-    except ImportError:
-        return None
-    new = ctypes.pythonapi.PyBytes_FromStringAndSize
-    new.restype = ctypes.py_object
-    new.argtypes = [ctypes.c_void_p, ctypes.c_ssize_t]
-    madvise = ctypes.CDLL(None).madvise
-    madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
-    # The characters of a bytes object follow its header; its size counts a final zero byte.
-    header = bytes.__basicsize__ - 1
-
-    def copy(view: memoryview) -> bytes:
-        size = len(view)
-        result: bytes = new(None, size)
-        start = id(result) + header
-        page = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
-        # Advice only: where it is refused, the pages come one by one.
-        madvise(page, (start + size - page) // mmap.PAGESIZE * mmap.PAGESIZE, mmap.MADV_HUGEPAGE)
-        target = (ctypes.c_char * size).from_address(start)
-        memoryview(target).cast("B")[:] = view
-        return result
-
-    return copy

@@ -11,9 +11,9 @@ from contextlib import contextmanager
 from processing_core.errors import SerializationError
 
 if sys.platform == "win32":
-    from processing_core._platform.winapi import CloseHandle as close_descriptor
+    from processing_core._platform.winapi import CloseHandle as close  # noqa: N813
 else:
-    from os import close as close_descriptor
+    from os import close
 
 __all__ = ["Arrival", "arriving", "is_starting_child", "starting_child", "take_descriptor"]
 
@@ -38,7 +38,7 @@ class Arrival:
         for index, descriptor in enumerate(self._descriptors):
             if descriptor is not None:
                 self._descriptors[index] = None
-                close_descriptor(descriptor)
+                close(descriptor)
 
 
 class _Here(threading.local):

@@ -5,11 +5,9 @@ from __future__ import annotations
 import os
 import sys
 
+from processing_core._lifecycle import flush_standard_streams
 from processing_core._platform import lifeline
 from processing_core._runtime import runtime
-
-if sys.platform == "win32":
-    from processing_core._platform import winapi
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -24,6 +22,8 @@ MOST_LEAKED = 1024
 def main(role: str, descriptors: list[int]) -> None:
     """Run as a child in the given role; does not return."""
     if sys.platform == "win32":
+        from processing_core._start.entry_windows import spawned_on_windows
+
         spawned_on_windows(descriptors[0], descriptors[1], bool(descriptors[2]))
     elif role == "forkserver":
         from processing_core._start.server import serve
@@ -50,32 +50,6 @@ def spawned(message: int, line: int, dies_with_parent: bool, descriptors: list[i
         code = run(payload, descriptors)
     except BaseException:
         sys.excepthook(*sys.exc_info())
-        sys.stderr.flush()
-    finally:
-        os._exit(code)
-
-
-def spawned_on_windows(parent_pid: int, pipe: int, dies_with_parent: bool) -> None:
-    """Become the process described in what ``pipe``, a handle of the parent, gives.
-
-    Does not return.
-    """
-    if sys.platform != "win32":
-        raise NotImplementedError
-    from processing_core._start.spawn_windows import receive_spec
-
-    code = 1
-    try:
-        parent = winapi.OpenProcess(
-            winapi.PROCESS_DUP_HANDLE | winapi.SYNCHRONIZE, False, parent_pid
-        )
-        runtime.lifeline = parent
-        if dies_with_parent:
-            lifeline.arm(parent)
-        payload, handles = receive_spec(parent, pipe)
-        code = run(payload, handles)
-    except BaseException:
-        sys.excepthook(*sys.exc_info())
         flush_standard_streams()
     finally:
         os._exit(code)
@@ -92,7 +66,16 @@ def run(payload: Buffer, descriptors: list[int]) -> int:
 
 
 def close_others(keep: list[int]) -> None:
-    """Close what leaked into this process: every descriptor above stderr but those to keep."""
+    """Close what leaked into this process: every descriptor above stderr but those to keep.
+
+    Only on Linux: on macOS libraries of the system may own descriptors already, and the kernel
+    kills who closes such a one.
+    """
+    if sys.platform == "linux":
+        _close_all_but(keep)
+
+
+def _close_all_but(keep: list[int]) -> None:
     try:
         numbers = [int(name) for name in os.listdir("/proc/self/fd")]
     except OSError:

@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
+assert sys.platform != "win32"
+
 from processing_core._lifecycle import flush_standard_streams, forget_inherited_exit_functions
 from processing_core._platform import lifeline
 from processing_core._platform.children import Lines
 from processing_core._runtime import runtime
 from processing_core._start import hooks
-
-assert sys.platform != "win32"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -7,6 +7,8 @@ import os
 import sys
 import time
 
+assert sys.platform != "win32"
+
 from processing_core._cpickle import PROTOCOL, dumps
 from processing_core._lifecycle import flush_standard_streams
 from processing_core._platform import rights
@@ -20,8 +22,6 @@ from processing_core._start.main_module import describe
 from processing_core._start.server import ACCEPTED, REQUEST
 from processing_core._start.spawn import run_interpreter
 from processing_core.errors import SerializationError, StartError
-
-assert sys.platform != "win32"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -23,14 +23,14 @@ import signal
 import struct
 import sys
 
+assert sys.platform != "win32"
+
 from processing_core._lifecycle import forget_inherited_exit_functions
 from processing_core._platform import lifeline, rights
 from processing_core._platform.children import STATUS, open_pidfd
 from processing_core._runtime import runtime
 from processing_core._start.entry import run
 from processing_core._start.main_module import MainModule, restore
-
-assert sys.platform != "win32"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

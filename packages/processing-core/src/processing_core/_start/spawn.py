@@ -5,13 +5,13 @@ from __future__ import annotations
 import os
 import sys
 
+assert sys.platform != "win32"
+
 from processing_core._lifecycle import flush_standard_streams
 from processing_core._platform.anonymous import anonymous_file, write_all
 from processing_core._platform.children import Lines
 from processing_core._start import spec
 from processing_core._start.commandline import child_command
-
-assert sys.platform != "win32"
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:

@@ -63,7 +63,7 @@ def _by_value(obj: Any) -> Any:
             "a prompt, in a notebook, piped in or given with -c). Put it into a file, use the start "
             "method fork, or install processing-core[cloudpickle]"
         ) from None
-    return loads, (cloudpickle.dumps(obj),)
+    return loads, (cloudpickle.dumps(obj),)  # type: ignore[no-untyped-call]
 
 
 def build(process: Startable, *, with_environment: bool) -> ChildSpec:
@@ -118,7 +118,7 @@ def enter(payload: Buffer, descriptors: list[int]) -> Startable:
     runtime.start_method = settings["method"]
     runtime.executable = settings["executable"]
     runtime.preload = settings["preload"]
-    if settings["forkserver"]:
+    if settings["forkserver"] and sys.platform != "win32":
         from processing_core._start.forkserver import ForkServer
 
         runtime.forkserver = ForkServer.adopt(descriptors[-settings["forkserver"] :])
