@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import threading
+from pathlib import Path
 from typing import Any, NoReturn
 
 import processing_core
@@ -48,7 +49,7 @@ def facts() -> dict[str, Any]:
         "method": processing_core.get_start_method(),
         "path": sys.path[:],
         "argv": sys.argv[:],
-        "cwd": os.getcwd(),
+        "cwd": str(Path.cwd()),
         "environment": os.environ.get("PROCESSING_TEST_VARIABLE"),
         "threads": threading.active_count(),
         "children": processing_core.active_children(),
@@ -57,14 +58,6 @@ def facts() -> dict[str, Any]:
 
 def send_facts(connection: AnyConnection) -> None:
     connection.send(facts())
-
-
-def send_result(connection: AnyConnection, function: Any, *args: Any) -> None:
-    """Send what the function returns, or its exception."""
-    try:
-        connection.send((True, function(*args)))
-    except Exception as error:
-        connection.send((False, error))
 
 
 def send_arguments(connection: AnyConnection, *args: object, **kwargs: object) -> None:
@@ -88,7 +81,8 @@ def fail(text: str) -> NoReturn:
 
 
 def kill_self(signum: int) -> None:
-    signal.signal(signum, signal.SIG_DFL) if signum != signal.SIGKILL else None
+    if signum != 9:  # nobody can say how SIGKILL is handled
+        signal.signal(signum, signal.SIG_DFL)
     os.kill(os.getpid(), signum)
 
 
@@ -170,7 +164,10 @@ def misuse_from_child(connection: AnyConnection, process: Process) -> None:
 
 
 def join_self(connection: AnyConnection) -> None:
-    send_result(connection, current_process().join)
+    try:
+        current_process().join()
+    except AssertionError as error:
+        connection.send(error)
 
 
 def start_daemonic_child(connection: AnyConnection, method: str) -> None:

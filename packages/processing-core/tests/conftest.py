@@ -22,7 +22,13 @@ from processing_core.context import BaseContext
 Starter = Callable[..., processing_core.Process]
 
 # These files are about what POSIX, or Linux, has.
-_POSIX = ["test_fork_safety.py", "test_parent_death.py", "test_pipe_killed.py", "test_forkserver.py"]
+_POSIX = [
+    "test_fork_safety.py",
+    "test_parent_death.py",
+    "test_pipe_killed.py",
+    "test_forkserver.py",
+    "test_stream.py",
+]
 collect_ignore = _POSIX if sys.platform == "win32" else []
 
 

@@ -1,4 +1,4 @@
-"""What runs in the children of the tests of pipes. No pytest in here: spawned children import it."""
+"""What runs in the children of the tests of pipes. No pytest here: spawned children import it."""
 
 from __future__ import annotations
 

@@ -19,16 +19,16 @@ def test_the_count_is_positive_and_not_above_the_systems() -> None:
     assert processing_core.cpuCount(logical=True) == os.cpu_count()
 
 
-@linux_only
-def test_affinity_counts() -> None:
-    assert sys.platform == "linux"
-    before = os.sched_getaffinity(0)
-    try:
-        os.sched_setaffinity(0, {min(before)})
-        assert processing_core.cpu_count() == 1
-        assert processing_core.cpu_count(logical=True) == os.cpu_count()
-    finally:
-        os.sched_setaffinity(0, before)
+if sys.platform == "linux":
+
+    def test_affinity_counts() -> None:
+        before = os.sched_getaffinity(0)
+        try:
+            os.sched_setaffinity(0, {min(before)})
+            assert processing_core.cpu_count() == 1
+            assert processing_core.cpu_count(logical=True) == os.cpu_count()
+        finally:
+            os.sched_setaffinity(0, before)
 
 
 def test_a_system_that_does_not_tell(monkeypatch: pytest.MonkeyPatch) -> None:

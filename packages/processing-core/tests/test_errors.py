@@ -6,11 +6,11 @@ import builtins
 import pickle
 from typing import Any
 
-import children
 import pytest
-from children import finished
 
+import children
 import processing_core
+from children import finished
 from processing_core import Process, errors
 
 EVERY = [
@@ -64,11 +64,11 @@ def test_attributes_of_os_errors_survive() -> None:
 def test_travels_to_a_spawned_child_and_back(pipe: tuple[Any, Any]) -> None:
     process = Process(target=children.echo, args=(pipe[1],), context="spawn")
     process.start()
-    for cls in EVERY:
-        pipe[0].send(cls("text", 3))
+    for error in EVERY:
+        pipe[0].send(error("text", 3))
         name, copy = pipe[0].recv()
-        assert name == cls.__qualname__
-        assert type(copy) is cls
+        assert name == error.__qualname__
+        assert type(copy) is error
         assert copy.args == ("text", 3)
     for cls in (processing_core.Process, processing_core.Connection, *EVERY):
         pipe[0].send(cls)

@@ -1,5 +1,8 @@
-"""Forks by any thread and by anybody: no inherited lock hangs a child, no child does its parent's
-work, and the library gives no interpreter a reason to warn."""
+"""Forks by any thread and by anybody.
+
+No inherited lock hangs a child, no child does its parent's work, and the library gives no
+interpreter a reason to warn.
+"""
 
 from __future__ import annotations
 
@@ -11,14 +14,14 @@ from typing import Any
 
 assert sys.platform != "win32", "there conftest.py leaves this file out"
 
-import children
 import pytest
+
+import children
+import processing_core
 from children import LONG, finished
 from conftest import Starter
+from processing_core import Process, active_children, current_process
 from processing_testkit import run_script, start_methods
-
-import processing_core
-from processing_core import Process, active_children
 
 pytestmark = pytest.mark.skipif(
     "fork" not in start_methods(), reason="fork is not among the methods to test"
@@ -293,3 +296,40 @@ def test_the_parents_atexit_and_exit_callbacks_stay_with_it() -> None:
     callback()
     callback()
     assert calls == [os.getpid()]
+
+
+def test_a_raw_fork_keeps_the_name_of_the_process() -> None:
+    """A process that the library did not start is nobody's child, but tells its own pid."""
+    reader, writer = os.pipe()
+    pid = os.fork()
+    if pid == 0:
+        text = f"{current_process().name} {current_process().pid == os.getpid()}"
+        os.write(writer, text.encode())
+        os._exit(0)
+    os.waitpid(pid, 0)
+    os.close(writer)
+    assert os.read(reader, 100) == b"MainProcess True"
+    os.close(reader)
+
+
+def test_fork_hooks_run_in_every_forked_child() -> None:
+    result = run_script(
+        """
+        import os
+        import processing_core
+        from processing_core.lowlevel import on_fork_in_child
+
+        def tell(): pass
+
+        if __name__ == "__main__":
+            on_fork_in_child(lambda: print("in child", flush=True))
+            process = processing_core.Process(target=tell, context="fork")
+            process.start()
+            process.join()
+            pid = os.fork()
+            if pid == 0:
+                os._exit(0)
+            os.waitpid(pid, 0)
+        """
+    )
+    assert result.check().stdout == "in child\nin child\n"

@@ -9,14 +9,14 @@ from typing import Any
 
 assert sys.platform != "win32", "there conftest.py leaves this file out"
 
-import children
 import pytest
-from children import LONG, finished
-from processing_testkit import run_script, start_methods, wait_until
 
+import children
 import processing_core
+from children import LONG, finished
 from processing_core import Process, wait
 from processing_core._runtime import runtime
+from processing_testkit import run_script, start_methods, wait_until
 
 pytestmark = pytest.mark.skipif(
     "forkserver" not in start_methods(), reason="forkserver is not among the methods to test"

@@ -5,22 +5,23 @@ from __future__ import annotations
 import sys
 
 import pytest
-from processing_testkit import run_script
 
 import processing_core
 import processing_core.connection
 import processing_core.context
 import processing_core.lowlevel
 import processing_core.process
+from processing_testkit import run_script
 
-DOCUMENTED = """
+NAMES = """
     Process ProcessError BufferTooShort TimeoutError AuthenticationError Pipe
     activeChildren cpuCount currentProcess freezeSupport
     active_children cpu_count current_process freeze_support parent_process
     get_context set_start_method get_start_method get_all_start_methods set_executable
     set_forkserver_preload wait __version__
     MisuseError ClosedError InvalidArgument InvalidType StartError SerializationError Connection
-""".split()
+"""
+DOCUMENTED = NAMES.split()
 
 METHODS = {
     processing_core.Process: """

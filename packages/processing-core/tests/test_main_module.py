@@ -8,6 +8,7 @@ import zipfile
 from pathlib import Path
 
 import pytest
+
 from processing_testkit import run_python, run_script, start_methods
 
 PICKLING = [method for method in start_methods() if method != "fork"]
@@ -77,10 +78,10 @@ def test_a_package_whose_main_has_no_guard(start_method: str, tmp_path: Path) ->
     """`__main__.py` is by convention run only as a program, so nobody writes a guard there."""
     (tmp_path / "package").mkdir()
     (tmp_path / "package" / "__init__.py").write_text("")
-    (tmp_path / "package" / "work.py").write_text(MAIN.replace('"__main__"].Thing', "__name__].Thing"))
-    (tmp_path / "package" / "__main__.py").write_text(
-        "from package.work import main\nmain()\n"
+    (tmp_path / "package" / "work.py").write_text(
+        MAIN.replace('"__main__"].Thing', "__name__].Thing")
     )
+    (tmp_path / "package" / "__main__.py").write_text("from package.work import main\nmain()\n")
     result = run_python(["-m", "package"], method=start_method, cwd=tmp_path)
     assert result.returncode == 0, result.describe()
     assert result.stdout == "3 False 0\n"

@@ -12,6 +12,7 @@ from pathlib import Path
 assert sys.platform != "win32", "there conftest.py leaves this file out"
 
 import pytest
+
 from processing_testkit import start_python, wait_until
 
 # The promise. It takes some milliseconds; the rest is for a machine under load.
@@ -40,6 +41,9 @@ def branch(connection, **options):
     start(connection, wait_for_ever, options)
     connection.send(os.getpid())
     threading.Event().wait()
+
+def branch_of(connection, **options):
+    Process(target=branch, args=(connection,), kwargs={"daemon": False}, **options).start()
 
 def deep(connection, depth):
     if depth:
@@ -111,13 +115,11 @@ DIES: dict[str, tuple[str, int]] = {
     "a tree": ("start(connection, deep, {'daemon': True}, 3)", 4),
     "a tree with its own wishes": (
         # Children of a daemonic process that are not daemonic themselves go all the same.
-        "processing_core.Process(target=branch, args=(connection,), kwargs={'daemon': False},"
-        " daemon=True).start()",
+        "branch_of(connection, daemon=True)",
         2,
     ),
     "a tree that dies with its parent": (
-        "processing_core.Process(target=branch, args=(connection,), kwargs={'daemon': False},"
-        " die_with_parent=True).start()",
+        "branch_of(connection, die_with_parent=True)",
         2,
     ),
 }

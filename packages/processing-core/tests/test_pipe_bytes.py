@@ -8,12 +8,12 @@ import sys
 from typing import Any
 
 import pytest
-from children import finished
-from conftest import Starter
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
-from pipe_children import echo_bytes, pattern
 
+from children import finished
+from conftest import Starter
+from pipe_children import echo_bytes, pattern
 from processing_core import BufferTooShort, ProcessError
 
 KIB = 1024
@@ -113,10 +113,8 @@ def test_offset_and_size_in_both_spellings(pipe: tuple[Any, Any]) -> None:
     ("offset", "size"),
     [(-1, None), (11, None), (0, -1), (0, 11), (5, 6), (10, 1), (11, 0), (-1, 3), (2**70, None)],
 )
-def test_offset_and_size_out_of_range(
-    pipe: tuple[Any, Any], offset: int, size: int | None
-) -> None:
-    with pytest.raises(ValueError, match="offset|size") as info:
+def test_offset_and_size_out_of_range(pipe: tuple[Any, Any], offset: int, size: int | None) -> None:
+    with pytest.raises(ValueError, match=r"offset|size") as info:
         pipe[0].send_bytes(b"0123456789", offset, size)
     assert isinstance(info.value, ProcessError)
     assert not pipe[1].poll()
@@ -196,7 +194,7 @@ def test_maxlength(pipe: tuple[Any, Any], size: int) -> None:
         pipe[0].send_bytes(message)
         assert pipe[1].recv_bytes(maxlength) == message
     pipe[0].send_bytes(message)
-    with pytest.raises(OSError, match="maxlength|too long|longer"):
+    with pytest.raises(OSError, match="maxlength"):
         pipe[1].recv_bytes(size - 1)
     pipe[0].send_bytes(message)
     with pytest.raises(ValueError, match="negative") as info:
@@ -229,10 +227,10 @@ def test_large_messages_travel_to_a_child_and_back(start: Starter, pipe: tuple[A
 
 def free_memory() -> int:
     """Bytes that can be had without swapping, as far as the system tells."""
-    if sys.platform != "linux":
+    if sys.platform == "linux":
+        return int(os.sysconf("SC_AVPHYS_PAGES")) * int(os.sysconf("SC_PAGE_SIZE"))
+    else:
         return 0
-    pages: int = os.sysconf("SC_AVPHYS_PAGES")
-    return pages * os.sysconf("SC_PAGE_SIZE")
 
 
 @pytest.mark.slow

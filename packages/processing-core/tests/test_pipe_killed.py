@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
 import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 assert sys.platform != "win32", "there conftest.py leaves this file out"
 
-import pipe_children
 import pytest
+
+import pipe_children
+import processing_core
 from children import finished
 from conftest import Starter
 from pipe_children import pattern
-
-import processing_core
+from processing_testkit import wait_until
 
 SIZES = [10, 40_000, 100_000, 3_000_000]
 
@@ -67,9 +71,8 @@ def test_the_end_comes_after_a_killed_sender(
     one_way[1].close()
     assert one_way[0].recv_bytes() == pattern(size)
     process.kill()
-    with pytest.raises(EOFError):
-        while True:
-            assert one_way[0].recv_bytes() == pattern(size)
+    for message in iter_to_end(one_way[0].recv_bytes):
+        assert message == pattern(size)
     assert finished(process) == -9
 
 
@@ -83,16 +86,13 @@ def test_one_of_several_senders_is_killed(
     other = start(pipe_children.produce, one_way[1], 5, [size] * 20)
     one_way[1].close()
     numbers = []
-    first, message = True, None
-    with pytest.raises(EOFError):
-        while True:
-            message = one_way[0].recv()
-            if len(message) == 3:
-                assert message == (5, message[1], pattern(size, 5))
-                numbers.append(message[1])
-            if first:
-                victim.kill()
-                first = False
+    for message in iter_to_end(one_way[0].recv):
+        if len(message) == 3:
+            assert message == (5, message[1], pattern(size, 5))
+            numbers.append(message[1])
+        else:
+            assert message[1] == pattern(size)
+        victim.kill()
     assert numbers == list(range(20))
     assert finished(victim) == -9
     assert finished(other) == 0
@@ -216,6 +216,7 @@ def test_an_interrupt_ends_a_blocking_send(
 
 def test_an_interrupt_ends_join_and_wait_and_poll() -> None:
     """All that blocks in the main thread gives way to Ctrl-C."""
+
     def blocker(connection: Any) -> None:
         connection.recv()
 
@@ -225,13 +226,13 @@ def test_an_interrupt_ends_join_and_wait_and_poll() -> None:
         process.start()
         timer = threading.Timer(0.1, os.kill, (os.getpid(), signal.SIGINT))
         timer.start()
+        blocks: dict[str, Callable[[], object]] = {
+            "join": lambda: process.join(20),  # noqa: B023 - used in this turn
+            "wait": lambda: processing_core.wait([process.sentinel, ours], 20),  # noqa: B023
+            "poll": lambda: ours.poll(20),  # noqa: B023
+        }
         with pytest.raises(KeyboardInterrupt):
-            if use == "join":
-                process.join(20)
-            elif use == "wait":
-                processing_core.wait([process.sentinel, ours], 20)
-            else:
-                ours.poll(20)
+            blocks[use]()
         timer.join()
         ours.send(None)
         assert finished(process) == 0
@@ -239,12 +240,15 @@ def test_an_interrupt_ends_join_and_wait_and_poll() -> None:
         theirs.close()
 
 
+def iter_to_end(receive: Callable[[], Any]) -> Iterator[Any]:
+    """What is received until the end of the file."""
+    with contextlib.suppress(EOFError):
+        while True:
+            yield receive()
+
+
 def wait_until_asleep(pid: int) -> None:
     """Until a process waits in the kernel for something, seen twice in a row."""
-    from pathlib import Path
-
-    from processing_testkit import wait_until
-
     seen = [0]
 
     def asleep() -> bool:

@@ -5,8 +5,9 @@ from __future__ import annotations
 import pickle
 from typing import Any
 
-import pipe_children
 import pytest
+
+import pipe_children
 from children import finished
 from conftest import Starter
 
@@ -28,7 +29,7 @@ def test_an_array_arrives_equal_and_writable(
     assert numpy.array_equal(copy, array)
     assert copy.flags.writeable
     copy[...] = 0
-    assert shape == (0,) or kind in "?" or not numpy.array_equal(copy, array) or array.size == 1
+    assert shape == (0,) or kind == "?" or not numpy.array_equal(copy, array) or array.size == 1
 
 
 @pytest.mark.parametrize(
@@ -36,7 +37,7 @@ def test_an_array_arrives_equal_and_writable(
     [
         lambda a: a[::2],
         lambda a: a.T,
-        lambda a: numpy.asfortranarray(a),
+        numpy.asfortranarray,
         lambda a: a[5:5],
         lambda a: a.astype(object),
         lambda a: a.astype([("x", "f8")]),
@@ -76,7 +77,7 @@ def test_received_arrays_are_independent_of_the_pipe(pipe: tuple[Any, Any]) -> N
         end.close()
     for n, array in enumerate(kept):
         assert numpy.all(array == n)
-        array += 1
+        array[...] = -1
 
 
 def test_the_sender_may_change_an_array_after_send(pipe: tuple[Any, Any]) -> None:

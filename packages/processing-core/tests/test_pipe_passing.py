@@ -9,12 +9,12 @@ import socket
 import sys
 from typing import Any
 
-import pipe_children
 import pytest
+
+import pipe_children
+import processing_core
 from children import finished
 from conftest import Starter
-
-import processing_core
 from processing_core import Pipe
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="passes descriptors")

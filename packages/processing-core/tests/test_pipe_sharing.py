@@ -1,4 +1,4 @@
-"""Several threads and several processes share the ends of a pipe: nothing tears, nothing is lost."""
+"""Several threads and processes share the ends of a pipe: nothing tears, nothing is lost."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import pipe_children
 import pytest
+
+import pipe_children
+import processing_core
 from children import LONG, finished
 from conftest import Starter
 from pipe_children import pattern
-
-import processing_core
 
 KIB = 1024
 SMALL = [0, 1, 100, 5_000]
@@ -24,7 +24,9 @@ Seen = list[tuple[int, int, int]]
 
 def check(seen: Seen, producers: int, sizes: list[int]) -> None:
     """Everything arrived exactly once, whole."""
-    expected = [(name, number, size) for name in range(producers) for number, size in enumerate(sizes)]
+    expected = [
+        (name, number, size) for name in range(producers) for number, size in enumerate(sizes)
+    ]
     assert sorted(seen) == sorted(expected)
 
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 import signal
 from typing import Any
 
-import children
 import pytest
+
+import children
 from children import finished
 from conftest import Starter
-from processing_testkit import run_script
-
 from processing_core.context import BaseContext
+from processing_testkit import run_script
 
 
 @pytest.mark.parametrize(

@@ -6,15 +6,14 @@ import os
 import pickle
 import re
 import signal
-import sys
 from typing import Any
 
-import children
 import pytest
+
+import children
+import processing_core
 from children import finished
 from conftest import Starter
-
-import processing_core
 from processing_core import Process, ProcessError, current_process, parent_process
 from processing_core.context import BaseContext
 
@@ -215,18 +214,3 @@ def test_before_start_there_is_no_pid() -> None:
     assert process.pid is process.ident is process.getPid() is None
     assert process.exitcode is process.getExitCode() is None
     assert not process.is_alive()
-
-
-@pytest.mark.skipif(sys.platform == "win32", reason="POSIX only")
-def test_a_raw_fork_keeps_the_name_of_the_process() -> None:
-    """A process that the library did not start is nobody's child, but tells its own pid."""
-    reader, writer = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        text = f"{current_process().name} {current_process().pid == os.getpid()}"
-        os.write(writer, text.encode())
-        os._exit(0)
-    os.waitpid(pid, 0)
-    os.close(writer)
-    with open(reader, encoding="utf-8") as file:
-        assert file.read() == "MainProcess True"

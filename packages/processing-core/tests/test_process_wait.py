@@ -9,18 +9,19 @@ import sys
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
-import children
 import pytest
+
+import children
+import processing_core
 from children import LONG, finished
 from conftest import Starter
-from processing_testkit import process_tree, wait_until
-
-import processing_core
 from processing_core import Process, active_children, wait
 from processing_core.context import BaseContext
+from processing_testkit import process_tree, wait_until
 
 
 def test_join_returns_at_once_after_the_end(start: Starter) -> None:
@@ -144,15 +145,16 @@ def test_close_gives_the_descriptors_back(context: BaseContext) -> None:
     if sys.platform != "win32":
         with pytest.raises(OSError, match="Bad file descriptor"):
             os.fstat(sentinel)
-    for use in (
-        lambda: process.join(),
-        lambda: process.is_alive(),
+    uses: list[Callable[[], object]] = [
+        process.join,
+        process.is_alive,
         lambda: process.exitcode,
         lambda: process.pid,
         lambda: process.sentinel,
-        lambda: process.start(),
-        lambda: process.terminate(),
-    ):
+        process.start,
+        process.terminate,
+    ]
+    for use in uses:
         with pytest.raises(ValueError, match="closed"):
             use()
 

@@ -10,15 +10,15 @@ import sys
 from collections.abc import Callable
 from typing import Any
 
+import pytest
+
 import bad_module
 import children
-import pytest
+import processing_core
 import saboteurs
 from children import finished
-from processing_testkit import run_script, start_methods
-
-import processing_core
 from processing_core import Process, ProcessError, active_children
+from processing_testkit import run_script, start_methods
 
 # Under fork nothing is pickled.
 PICKLING = [method for method in start_methods() if method != "fork"]
@@ -105,9 +105,7 @@ def test_under_fork_nothing_needs_to_pickle(one_way: tuple[Any, Any]) -> None:
     if "fork" not in start_methods():
         pytest.skip("needs fork")
     trouble = saboteurs.Unpicklable()
-    process = Process(
-        target=lambda: one_way[1].send(type(trouble).__name__), context="fork"
-    )
+    process = Process(target=lambda: one_way[1].send(type(trouble).__name__), context="fork")
     process.start()
     assert one_way[0].recv() == "Unpicklable"
     assert finished(process) == 0
@@ -208,7 +206,8 @@ def test_start_without_free_descriptors_is_an_error_and_leaves_nothing(start_met
             assert outcomes[0] == "error", outcomes
             assert outcomes[-1] == 0, outcomes
             assert set(outcomes) == {"error", 0}, outcomes
-            assert sorted(os.listdir("/proc/self/fd")) == before, (os.listdir("/proc/self/fd"), before)
+            after = sorted(os.listdir("/proc/self/fd"))
+            assert after == before, (after, before)
             assert processing_core.active_children() == []
         """,
         method=start_method,

@@ -6,14 +6,14 @@ import pickle
 import sys
 from typing import Any
 
-import children
 import pytest
-from children import finished
-from processing_testkit import run_script, start_methods
 
+import children
 import processing_core
+from children import finished
 from processing_core import Process, get_context
 from processing_core.context import BaseContext, DefaultContext
+from processing_testkit import run_script, start_methods
 
 
 def test_the_methods_of_the_platform() -> None:
@@ -138,7 +138,7 @@ def test_contexts_pickle_to_themselves(context: BaseContext) -> None:
 
 
 def test_the_methods_really_differ(start_method: str) -> None:
-    """fork has the parent's memory; forkserver and spawn have not; spawn has another parent."""
+    """Under fork a child has the parent's memory; under forkserver it has another parent."""
     result = run_script(
         """
         import os, sys
@@ -165,18 +165,18 @@ def test_the_methods_really_differ(start_method: str) -> None:
 
 def test_set_executable_is_used(unfixed_method: None, tmp_path: Any) -> None:
     """The interpreter is what spawn starts; one that does not exist is an error in start()."""
-    before = processing_core._runtime.runtime.executable  # type: ignore[attr-defined]
+    before = processing_core._runtime.runtime.executable
     processing_core.set_executable(str(tmp_path / "no-python"))
     try:
         process = Process(target=children.nothing, context="spawn")
-        with pytest.raises(OSError, match="no-python|No such file"):
+        with pytest.raises(OSError, match=r"no-python|No such file"):
             process.start()
-        processing_core.set_executable(sys.executable.encode())  # type: ignore[arg-type]
+        processing_core.set_executable(sys.executable.encode())
         again = Process(target=children.nothing, context="spawn")
         again.start()
         assert finished(again) == 0
     finally:
-        processing_core._runtime.runtime.executable = before  # type: ignore[attr-defined]
+        processing_core._runtime.runtime.executable = before
 
 
 def test_freeze_support_does_nothing_in_a_normal_program() -> None:

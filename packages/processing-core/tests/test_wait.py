@@ -12,12 +12,12 @@ import threading
 import time
 from typing import Any
 
+import pytest
+
 import children
 import pipe_children
-import pytest
 from children import LONG, finished
 from conftest import Starter
-
 from processing_core import Pipe, ProcessError, wait
 
 posix_only = pytest.mark.skipif(sys.platform == "win32", reason="waits for sockets and numbers")
@@ -152,7 +152,9 @@ def test_wait_refuses_closed_objects(pipe: tuple[Any, Any]) -> None:
 
 def test_wait_is_woken_from_another_process(start: Starter) -> None:
     pipes = [Pipe(duplex=False) for _ in range(4)]
-    processes = [start(pipe_children.send_all, end, [number]) for number, (_, end) in enumerate(pipes)]
+    processes = [
+        start(pipe_children.send_all, end, [number]) for number, (_, end) in enumerate(pipes)
+    ]
     for _, sender in pipes:
         sender.close()
     waiting = [receiver for receiver, _ in pipes]
