@@ -22,21 +22,27 @@ DEADLINE = 60.0
 every_start_method = pytest.mark.parametrize("method", processing.get_all_start_methods())
 
 
-def census(*arguments: object) -> subprocess.CompletedProcess[str]:
-    command = [sys.executable, str(CENSUS), *map(str, arguments)]
-    return subprocess.run(command, capture_output=True, text=True, timeout=DEADLINE, check=False)
-
-
-def drive(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
-    """Run a program that has imported `census`."""
+def run(*arguments: str) -> subprocess.CompletedProcess[str]:
+    """Run the interpreter, in a session of its own: a fork server may outlive it by a moment."""
+    path = os.pathsep.join([str(EXAMPLES), os.environ.get("PYTHONPATH", "")])
     return subprocess.run(
-        [sys.executable, "-c", "import census\n" + script, *map(str, arguments)],
+        [sys.executable, *arguments],
         capture_output=True,
         text=True,
         timeout=DEADLINE,
         check=False,
-        env={**os.environ, "PYTHONPATH": str(EXAMPLES)},
+        start_new_session=True,
+        env={**os.environ, "PYTHONPATH": path},
     )
+
+
+def census(*arguments: object) -> subprocess.CompletedProcess[str]:
+    return run(str(CENSUS), *map(str, arguments))
+
+
+def drive(script: str, *arguments: object) -> subprocess.CompletedProcess[str]:
+    """Run a program that has imported `census`."""
+    return run("-c", "import census\n" + script, *map(str, arguments))
 
 
 def figure(output: str, what: str) -> str:
