@@ -236,7 +236,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         except OSError as error:
             data = self._read_after(error)
         if not data or data[0] == ESCAPE:
-            message = self._unwrap(data)
+            message = self._unwrap_bytes(data)
             if isinstance(message, Parcel):
                 if maxlength is not None and message.size > maxlength:
                     size = message.size
@@ -258,7 +258,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         except OSError as error:
             data = self._read_after(error)
         if not data or data[0] == ESCAPE:
-            message = self._unwrap(data)
+            message = self._unwrap_bytes(data)
             if isinstance(message, Parcel):
                 if message.size > len(space):
                     raise BufferTooShort(message.bytes())
@@ -288,6 +288,13 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
                 data = _read(self._in, READ_BYTES)
             except OSError as error:
                 data = self._read_after(error)
+
+    def _unwrap_bytes(self, data: bytes) -> bytes | Parcel:
+        """As _unwrap, for a receiver that asks for bytes: an object's buffers are in its pickle."""
+        message = self._unwrap(data)
+        if isinstance(message, Parcel) and message.has_buffers:
+            return dumps(message.load(), PROTOCOL)
+        return message
 
     def _read_after(self, error: OSError) -> bytes:
         """Read a packet after a first attempt has failed, waiting until there is one."""

@@ -81,6 +81,11 @@ class Parcel:
         """The number of bytes of the message proper."""
         return len(self._parts[0])
 
+    @property
+    def has_buffers(self) -> bool:
+        """Whether buffers travel beside the pickle, which then does not load alone."""
+        return len(self._parts) > 1
+
     def load(self) -> Any:
         """Rebuild the object; the buffers that travelled beside the pickle are copied once."""
         try:

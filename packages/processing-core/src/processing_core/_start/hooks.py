@@ -8,6 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
+from processing_core.errors import InvalidArgument
+
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
@@ -24,7 +26,13 @@ def on_child_start(
 
     ``name`` stands for the hook: a second one of the same name replaces the first. Children pass
     the hook on to their own.
+
+    :raises InvalidArgument: (a ValueError) when a function is defined in ``__main__``, which a child
+        has only after the hooks
     """
+    for function in (export, apply):
+        if getattr(function, "__module__", None) == "__main__":
+            raise InvalidArgument(f"{function!r} must be defined in a module that can be imported")
     _hooks[name] = (export, apply)
 
 
