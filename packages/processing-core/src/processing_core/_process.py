@@ -573,7 +573,9 @@ def _exit_code(error: SystemExit) -> int:
     if error.code is None:
         return 0
     if isinstance(error.code, int):
-        return error.code
+        # os._exit takes a C int, and must not fail: a forked child would go on as its parent.
+        fits = -(2**31) <= error.code < 2**32
+        return (error.code + 2**31) % 2**32 - 2**31 if fits else -1
     print(error.code, file=sys.stderr)
     return 1
 

@@ -273,6 +273,19 @@ class Lines:
         """The descriptors that the child must have."""
         return [self.reader] if self._witnessed is None else [self.reader, self._witnessed]
 
+    @property
+    def witnessed(self) -> int:
+        """The end of the witness that the child must hold until it ends, -1 where there is none."""
+        return -1 if self._witnessed is None else self._witnessed
+
+    def enter_child(self) -> None:
+        """In a forked child: close what is its parent's, and keep the witness from its own forks."""
+        for descriptor in (self._probe, self._witness):
+            if descriptor is not None:
+                os.close(descriptor)
+        if self._witnessed is not None:
+            runtime.private.add(self._witnessed)
+
     def handle(self, pid: int) -> DirectChild:
         """The handle of the child that was started."""
         self._close_ends()

@@ -31,16 +31,24 @@ def main(role: str, descriptors: list[int]) -> None:
         close_others(descriptors)
         serve(*descriptors)
     else:
-        spawned(descriptors[0], descriptors[1], bool(descriptors[2]), descriptors[3:])
+        message, line, dies_with_parent, witness, *others = descriptors
+        spawned(message, line, bool(dies_with_parent), witness, others)
 
 
-def spawned(message: int, line: int, dies_with_parent: bool, descriptors: list[int]) -> None:
-    """Become the process described in the file ``message``; does not return."""
+def spawned(
+    message: int, line: int, dies_with_parent: bool, witness: int, descriptors: list[int]
+) -> None:
+    """Become the process described in the file ``message``; does not return.
+
+    ``witness``, unless it is -1, is to be held until the end.
+    """
     code = 1
     try:
-        close_others([message, line, *descriptors])
+        close_others([message, line, witness, *descriptors])
         for descriptor in (line, *descriptors):
             os.set_inheritable(descriptor, False)
+        if witness >= 0:
+            os.set_inheritable(runtime.private.add(witness), False)
         runtime.lifeline = line
         if dies_with_parent:
             lifeline.arm(line)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import sys
 
 assert sys.platform != "win32"
@@ -29,25 +30,34 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
     flush_standard_streams()
     runtime.prepare_stdin()
     lines = Lines()
+    # A KeyboardInterrupt must not come between the fork and the place where each side is safe: the
+    # child would go on with its parent's work, the parent would not know its child.
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
         pid = os.fork()
-    except BaseException:
+        if pid == 0:
+            _become(process, lines, dies_with_parent, mask)
+        return lines.handle(pid)
+    except OSError:
         lines.abandon()
         raise
-    if pid == 0:
-        _become(process, lines.reader, dies_with_parent)
-    return lines.handle(pid)
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
 
-def _become(process: Startable, line: int, dies_with_parent: bool) -> None:
+def _become(
+    process: Startable, lines: Lines, dies_with_parent: bool, mask: set[signal.Signals]
+) -> None:
     """The child's side; does not return."""
     code = 1
     try:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         if runtime.lifeline is not None:
             os.close(runtime.lifeline)
-        runtime.lifeline = line
+        lines.enter_child()
+        runtime.lifeline = lines.reader
         if dies_with_parent:
-            lifeline.arm(line)
+            lifeline.arm(lines.reader)
         forget_inherited_exit_functions()
         hooks.apply(hooks.exported())
         code = process._enter_child()

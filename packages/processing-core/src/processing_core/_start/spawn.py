@@ -37,9 +37,10 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
         write_all(file, [memoryview(message.payload)], 0)
         lines = Lines()
         try:
-            numbers = [file, lines.reader, dies_with_parent, *message.descriptors]
+            own = [file, lines.reader, dies_with_parent, lines.witnessed]
             pid = run_interpreter(
-                child_command("spawn", numbers), [file, *lines.ends, *message.descriptors]
+                child_command("spawn", [*own, *message.descriptors]),
+                [file, *lines.ends, *message.descriptors],
             )
         except BaseException:
             lines.abandon()
