@@ -147,7 +147,9 @@ def finish_interpreter() -> None:
     """
     threading._shutdown()  # type: ignore[attr-defined]
     atexit._run_exitfuncs()
-    run_exit_sequence()
+    # What a child runs for the first time costs it page faults, so it runs what it needs.
+    if _exit_callbacks or runtime.children:
+        run_exit_sequence()
     flush_standard_streams()
 
 

@@ -422,8 +422,9 @@ class Process:
         code = self._outcome(self.run)
         # What fails at the end is as bad as what fails before, but hides no exit code.
         code = self._outcome(_lifecycle.finish_interpreter) or code
+        if code:
+            _lifecycle.flush_standard_streams()
         _log.info("process exiting with exitcode %d", code)
-        _lifecycle.flush_standard_streams()
         return code
 
     def _outcome(self, function: Callable[[], object]) -> int:

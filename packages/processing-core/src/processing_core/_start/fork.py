@@ -34,13 +34,14 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
     # child would go on with its parent's work, the parent would not know its child.
     mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
     try:
-        pid = os.fork()
+        try:
+            pid = os.fork()
+        except BaseException:
+            lines.abandon()
+            raise
         if pid == 0:
             _become(process, lines, dies_with_parent, mask)
         return lines.handle(pid)
-    except OSError:
-        lines.abandon()
-        raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, mask)
 
