@@ -28,6 +28,7 @@ _POSIX = [
     "test_pipe_killed.py",
     "test_forkserver.py",
     "test_stream.py",
+    "test_fallbacks.py",
 ]
 collect_ignore = _POSIX if sys.platform == "win32" else []
 
