@@ -14,7 +14,15 @@ except ImportError:  # an interpreter without the C accelerator
 
 from copyreg import dispatch_table as copyreg_table
 
-__all__ = ["PROTOCOL", "Pickler", "PicklingError", "UnpicklingError", "copyreg_table", "dumps", "loads"]
+__all__ = [
+    "PROTOCOL",
+    "Pickler",
+    "PicklingError",
+    "UnpicklingError",
+    "copyreg_table",
+    "dumps",
+    "loads",
+]
 
 # All interpreters that the library supports have protocol 5, which carries buffers out of band.
 PROTOCOL = 5

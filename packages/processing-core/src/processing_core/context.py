@@ -200,7 +200,9 @@ class DefaultContext(BaseContext):
 
         :raises InvalidArgument: (a ValueError) when the platform has no such method
         """
-        return _contexts[methods.current_method() if method is None else methods.checked_method(method)]
+        return _contexts[
+            methods.current_method() if method is None else methods.checked_method(method)
+        ]
 
     def get_start_method(self, allow_none: bool = False) -> str:
         """The start method in use; the environment or the platform decides at the first call.

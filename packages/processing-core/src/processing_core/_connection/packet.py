@@ -184,7 +184,9 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         try:
             marker = PARCEL + self._parcels.send(parts, descriptors, self._nudge)
         except ConnectionError as error:
-            raise BrokenPipeError(error.errno, "the other end of the connection is closed") from None
+            raise BrokenPipeError(
+                error.errno, "the other end of the connection is closed"
+            ) from None
         try:
             _write(self._out, marker)
         except OSError as error:
@@ -209,7 +211,9 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
             else:
                 return
         if isinstance(error, ConnectionError):
-            raise BrokenPipeError(error.errno, "the other end of the connection is closed") from None
+            raise BrokenPipeError(
+                error.errno, "the other end of the connection is closed"
+            ) from None
         raise error
 
     # Receiving

@@ -160,7 +160,9 @@ class StreamConnection(Connection[SendT_contra, RecvT_co]):
                 for piece in pieces:
                     self._write_all(piece)
         except ConnectionError as error:
-            raise BrokenPipeError(error.errno, "the other end of the connection is closed") from None
+            raise BrokenPipeError(
+                error.errno, "the other end of the connection is closed"
+            ) from None
 
     def _write_all(self, data: bytes | memoryview) -> None:
         done = os.write(self._fd, data)

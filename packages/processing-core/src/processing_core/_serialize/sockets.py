@@ -22,7 +22,9 @@ def reduce_socket(sock: Any, attach: Callable[[int], int]) -> Any:
     return _rebuild_socket, (index, sock.family, sock.type, sock.proto, sock.gettimeout())
 
 
-def _rebuild_socket(index: int, family: int, kind: int, proto: int, timeout: float | None) -> object:
+def _rebuild_socket(
+    index: int, family: int, kind: int, proto: int, timeout: float | None
+) -> object:
     import socket  # only here: dear to import, and loaded anyway where sockets are used
 
     sock = socket.socket(family, kind, proto, fileno=take_descriptor(index))

@@ -208,7 +208,9 @@ def _receive_pid(status: sockets.socket) -> tuple[int, int | None]:
     if answer == ACCEPTED:
         answer, pidfd = _receive_number(status)
     if answer is None:
-        raise StartError("the fork server died while it forked; whether there is a child is unknown")
+        raise StartError(
+            "the fork server died while it forked; whether there is a child is unknown"
+        )
     if answer < 0:
         raise StartError(f"the fork server cannot fork: {os.strerror(-answer)}")
     return answer, pidfd

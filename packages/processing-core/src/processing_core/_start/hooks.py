@@ -19,9 +19,7 @@ __all__ = ["apply", "exported", "on_child_start"]
 _hooks: dict[str, tuple[Callable[[], Any], Callable[[Any], None]]] = {}
 
 
-def on_child_start(
-    name: str, export: Callable[[], Any], apply: Callable[[Any], None]
-) -> None:
+def on_child_start(name: str, export: Callable[[], Any], apply: Callable[[Any], None]) -> None:
     """Have ``apply(export())`` done in every child, whatever the start method.
 
     ``name`` stands for the hook: a second one of the same name replaces the first. Children pass
