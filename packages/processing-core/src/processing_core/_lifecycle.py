@@ -13,8 +13,8 @@ from processing_core._runtime import runtime
 
 __all__ = ["ExitCallback", "activate", "at_exit", "on_fork_in_child", "run_exit_sequence"]
 
-# Where concurrent.futures keeps the threads that it joins at the end; those of the parent are not in
-# the child, or are the very thread that forked.
+# Where concurrent.futures keeps the threads that it joins at the end; those of the parent are not
+# in the child, or are the very thread that forked.
 _EXECUTOR_THREADS = (
     ("concurrent.futures.thread", "_threads_queues"),
     ("concurrent.futures.process", "_threads_wakeups"),
@@ -79,7 +79,7 @@ def on_fork_in_child(hook: Callable[[], None]) -> None:
 
 def activate(end_children: Callable[[], None] | None = None) -> None:
     """Install the hooks into the interpreter, once, when first something depends on them."""
-    global _active, _end_children
+    global _active, _end_children  # noqa: PLW0603 - set once, with the lock held
     with runtime.lock:
         if end_children is not None:
             _end_children = end_children
@@ -120,8 +120,8 @@ def _run_callbacks(least: int | None) -> None:
         callback = min(ready, key=lambda one: one.sort_key)
         try:
             callback()
-        except Exception:
-            print(f"Exception in an exit callback of {os.getpid()}:", file=sys.stderr)
+        except Exception:  # noqa: BLE001 - the others shall still run
+            print(f"Exception in an exit callback of {os.getpid()}:", file=sys.stderr)  # noqa: T201
             sys.excepthook(*sys.exc_info())
 
 

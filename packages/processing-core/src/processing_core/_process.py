@@ -83,7 +83,7 @@ class Process:
         context: str | StartsProcesses | None = None,
     ) -> None: ...
     @overload
-    def __init__(
+    def __init__(  # noqa: F811 - an overload, though not typing's
         self,
         group: None = None,
         target: Callable[..., object] | None = None,
@@ -95,13 +95,13 @@ class Process:
         die_with_parent: bool | None = None,
         context: str | StartsProcesses | None = None,
     ) -> None: ...
-    def __init__(
+    def __init__(  # noqa: F811 - what the overloads are of
         self,
         group: None = None,
         target: Callable[..., object] | None = None,
         name: str | None = None,
         args: Iterable[Any] = (),
-        kwargs: Mapping[str, Any] = {},  # noqa: B006 - documented so, and only read
+        kwargs: Mapping[str, Any] = {},  # documented so, and only read
         *,
         daemon: bool | None = None,
         die_with_parent: bool | None = None,
@@ -433,8 +433,8 @@ class Process:
             function()
         except SystemExit as error:
             return _exit_code(error)
-        except BaseException:
-            print(f"Process {self._name}:", file=sys.stderr)
+        except BaseException:  # noqa: BLE001 - whatever it is, the exit code tells of it
+            print(f"Process {self._name}:", file=sys.stderr)  # noqa: T201
             sys.excepthook(*sys.exc_info())
             return 1
         return 0
@@ -577,7 +577,7 @@ def _exit_code(error: SystemExit) -> int:
         # os._exit takes a C int, and must not fail: a forked child would go on as its parent.
         fits = -(2**31) <= error.code < 2**32
         return (error.code + 2**31) % 2**32 - 2**31 if fits else -1
-    print(error.code, file=sys.stderr)
+    print(error.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
     return 1
 
 

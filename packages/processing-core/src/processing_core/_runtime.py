@@ -90,7 +90,7 @@ class EmptyInput(io.RawIOBase):
     def readable(self) -> bool:
         return True
 
-    def readinto(self, buffer: object) -> int:
+    def readinto(self, buffer: object) -> int:  # noqa: ARG002
         return 0
 
     def fileno(self) -> int:

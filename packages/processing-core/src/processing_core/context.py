@@ -137,12 +137,12 @@ class BaseContext:
         """
         return self if method is None else _contexts[methods.checked_method(method)]
 
-    def get_start_method(self, allow_none: bool = False) -> str:
+    def get_start_method(self, allow_none: bool = False) -> str:  # noqa: ARG002
         """The start method of this context."""
         assert self._method is not None
         return self._method
 
-    def set_start_method(self, method: str | None, force: bool = False) -> None:
+    def set_start_method(self, method: str | None, force: bool = False) -> None:  # noqa: ARG002
         """Contexts of one method cannot change it. :raises InvalidArgument: always"""
         raise InvalidArgument(f"the start method of {self!r} is fixed")
 

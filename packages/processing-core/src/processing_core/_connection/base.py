@@ -9,9 +9,9 @@ from processing_core.errors import BufferTooShort, InvalidArgument, Serializatio
 
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any
+    from typing import Any, Self
 
-    from typing_extensions import Buffer, Self
+    from typing_extensions import Buffer
 
 __all__ = ["Connection"]
 

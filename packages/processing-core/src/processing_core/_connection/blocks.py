@@ -27,8 +27,8 @@ FREE, IN_USE = 0, 1
 KEPT_BLOCKS = 4
 KEPT_BYTES = 64 << 20
 KEPT_SHARE = 1 / 64
-# How fast fresh pages are filled, roughly (bytes per second): waiting for a kept block that long costs
-# no more than a new one would.
+# How fast fresh pages are filled, roughly (bytes per second): waiting for a kept block that long
+# costs no more than a new one would.
 FRESH_RATE = 2 << 30
 LOOK_SECONDS = 100e-6
 # A block that is in use for longer than this may never come back (seconds).

@@ -5,8 +5,8 @@ which alone takes descriptors along. A marker with the parcel's token goes over 
 after it and keeps its place among the other messages. So a marker is never there before its parcel.
 
 A sender killed between the two leaves a parcel without a marker, an orphan. Few of them fill the
-socket, so a sender that finds no room for long sends a nudge over the message socket, and a receiver
-that reads it takes the orphans out: those whose sender has ended.
+socket, so a sender that finds no room for long sends a nudge over the message socket, and a
+receiver that reads it takes the orphans out: those whose sender has ended.
 """
 
 from __future__ import annotations
@@ -41,8 +41,8 @@ __all__ = ["Parcel", "ParcelSocket", "parcel_socket_pair"]
 
 TOKEN_BYTES = 16
 
-# token, sender's pid, number of sizes in the block's table, number of descriptors after the block's,
-# kept?
+# token, sender's pid, number of sizes in the block's table, number of descriptors after the
+# block's, kept?
 LABEL = struct.Struct(f"={TOKEN_BYTES}siII?")
 SIZE = struct.Struct("=Q")
 # SCM_MAX_FD of the Linux kernel: at most so many descriptors travel with one message.
@@ -111,7 +111,7 @@ class Parcel:
             self.release()
 
     def forget(self) -> None:
-        """Close this process's copies of the descriptors; the block is another process's to free."""
+        """Close our copies of the descriptors; the block is another process's to free."""
         self._arrival.close()
 
     def release(self) -> None:

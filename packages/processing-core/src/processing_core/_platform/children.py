@@ -1,4 +1,4 @@
-"""Owns the handles of started children on POSIX: waiting, reaping, signalling, safe from threads."""
+"""Owns the handles of started children on POSIX: waiting, reaping, signalling; thread-safe."""
 
 from __future__ import annotations
 
@@ -63,7 +63,7 @@ def _exists(pid: int) -> bool:
 
 
 class _Child:
-    """What both kinds share: the pid, the exit code once known, the parent's end of the lifeline."""
+    """What both kinds share: the pid, the exit code when known, our end of the lifeline."""
 
     __slots__ = ("_code", "_lifeline", "_lock", "_pidfd", "pid")
 
@@ -279,7 +279,7 @@ class Lines:
         return -1 if self._witnessed is None else self._witnessed
 
     def enter_child(self) -> None:
-        """In a forked child: close what is its parent's, and keep the witness from its own forks."""
+        """In a forked child: close what is its parent's, keep the witness from its own forks."""
         for descriptor in (self._probe, self._witness):
             if descriptor is not None:
                 os.close(descriptor)

@@ -24,7 +24,7 @@ _new_bytes: Callable[[memoryview], bytes] | None = None
 
 def private_bytes(view: memoryview) -> bytes:
     """The contents of a view as bytes."""
-    global _new_bytes
+    global _new_bytes  # noqa: PLW0603 - found out once
     if len(view) < LARGE_BYTES:
         return bytes(view)
     if _new_bytes is None:

@@ -28,8 +28,8 @@ class Patience:
     """Learns from its own waits which way gives the message sooner.
 
     Two costs are kept as moving averages: of waits that began with looking and of those that did
-    not. The cheaper way is taken, and the other tried ever more rarely while the choice holds. So it
-    pays where sender and receiver have a processor each and messages follow each other closely,
+    not. The cheaper way is taken, and the other tried ever more rarely while the choice holds. So
+    it pays where sender and receiver have a processor each and messages follow each other closely,
     and costs next to nothing where they do not. Races between threads only blur the averages.
     """
 

@@ -26,8 +26,8 @@ type_carriers: dict[type, Callable[..., Any]] = {}
 def register_reducer(cls: type, reduce: Callable[[Any], object]) -> None:
     """Have objects of exactly this class pickled by ``reduce`` on their way to other processes.
 
-    ``reduce(obj)`` returns what ``object.__reduce__`` may return. Only the library's own pickling is
-    affected, not ``pickle.dumps``.
+    ``reduce(obj)`` returns what ``object.__reduce__`` may return. Only the library's own pickling
+    is affected, not ``pickle.dumps``.
     """
     if not callable(reduce):
         raise TypeError(f"a reducer must be callable, not {reduce!r}")

@@ -1,5 +1,6 @@
 """Owns what an object may ask while it is pickled or rebuilt: who is it for, where are the
-descriptors."""
+descriptors.
+"""
 
 from __future__ import annotations
 

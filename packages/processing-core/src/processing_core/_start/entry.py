@@ -56,7 +56,7 @@ def spawned(
             file.seek(0)
             payload = file.read()
         code = run(payload, descriptors)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - shown, and the process ends
         sys.excepthook(*sys.exc_info())
         flush_standard_streams()
     finally:

@@ -38,7 +38,7 @@ def spawned_on_windows(parent_pid: int, pipe: int, dies_with_parent: bool) -> No
             lifeline.arm(parent)
         payload, handles = receive_spec(parent, pipe)
         code = run(payload, handles)
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - shown, and the process ends
         sys.excepthook(*sys.exc_info())
         flush_standard_streams()
     finally:

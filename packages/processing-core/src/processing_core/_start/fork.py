@@ -47,7 +47,7 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
 
 
 def _become(
-    process: Startable, lines: Lines, dies_with_parent: bool, mask: set[signal.Signals]
+    process: Startable, lines: Lines, dies_with_parent: bool, mask: set[int | signal.Signals]
 ) -> None:
     """The child's side; does not return."""
     code = 1
@@ -62,7 +62,7 @@ def _become(
         forget_inherited_exit_functions()
         hooks.apply(hooks.exported())
         code = process._enter_child()
-    except BaseException:
+    except BaseException:  # noqa: BLE001 - shown, and the process ends
         # Nothing may reach the parent's frames, which the child has copies of.
         sys.excepthook(*sys.exc_info())
         flush_standard_streams()

@@ -39,7 +39,7 @@ LOOK_SECONDS, DYING_LOOKS = 0.001, 1000
 
 
 class ForkServer:
-    """This process's way to a fork server, which it shares with its parents and children.
+    """The way to a fork server, which this process shares with its parents and children.
 
     Requests are single messages, so any number of processes and threads may send them.
     """

@@ -25,8 +25,8 @@ def on_child_start(name: str, export: Callable[[], Any], apply: Callable[[Any], 
     ``name`` stands for the hook: a second one of the same name replaces the first. Children pass
     the hook on to their own.
 
-    :raises InvalidArgument: (a ValueError) when a function is defined in ``__main__``, which a child
-        has only after the hooks
+    :raises InvalidArgument: (a ValueError) when a function is defined in ``__main__``, which a
+        child has only after the hooks
     """
     for function in (export, apply):
         if getattr(function, "__module__", None) == "__main__":

@@ -1,4 +1,4 @@
-"""Owns how a child that does not inherit ``__main__`` gets it again, so that its functions are found.
+"""Owns how a child that does not inherit ``__main__`` gets it again, with the functions in it.
 
 The module is run under the name ``__mp_main__`` (which programs know from the standard library), so
 that what stands below ``if __name__ == "__main__"`` does not run in the child.
@@ -80,7 +80,7 @@ def is_reproducible() -> bool:
 
 
 def name_main_for_children() -> None:
-    """Let this process find what children pickle of their ``__main__``, whose name differs there."""
+    """Let this process find what children pickle of their ``__main__``, named otherwise there."""
     if "__main__" in sys.modules:
         sys.modules.setdefault(CHILD_NAME, sys.modules["__main__"])
 

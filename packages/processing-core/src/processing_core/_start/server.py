@@ -2,10 +2,10 @@
 
 It is single-threaded. A request is one message on the socket that all its users share: the spec of
 the child, and as descriptors the user's end for status, the child's lifeline and what the spec
-carries. The answers, on the status socket: ACCEPTED, then the pid together with a pidfd or a negative
-errno, later the exit code. The server ends when the last user has closed the request socket, and
-every child drops the server's descriptors first of all, so that the death of the server is seen at
-once.
+carries. The answers, on the status socket: ACCEPTED, then the pid together with a pidfd or a
+negative errno, later the exit code. The server ends when the last user has closed the request
+socket, and every child drops the server's descriptors first of all, so that the death of the server
+is seen at once.
 
 The sockets are streams, because not every system has packet sockets (macOS). The messages are
 records of a fixed size, far smaller than what a kernel would split, each sent by one system call;
@@ -40,7 +40,7 @@ __all__ = ["ACCEPTED", "REQUEST", "serve"]
 
 # size of the spec in its file, dies_with_parent?; descriptors: status, lifeline, spec file, others
 REQUEST = struct.Struct("=Q?")
-# From this answer on there may be a child; without it there is none, and another server may be asked.
+# From this answer on there may be a child; without it there is none, and another server may do it.
 ACCEPTED = 0
 
 
@@ -164,7 +164,7 @@ class _Server:
             with mmap.mmap(file, size, access=mmap.ACCESS_READ) as payload:
                 os.close(file)
                 code = run(payload, descriptors)
-        except BaseException:
+        except BaseException:  # noqa: BLE001 - shown, and the process ends
             sys.excepthook(*sys.exc_info())
             sys.stderr.flush()
         finally:
@@ -194,8 +194,9 @@ def _preload(settings: int) -> None:
                 restore(MainModule(*wanted["main"]))
             else:
                 __import__(name)
-        except Exception as error:
-            print(f"processing: the fork server cannot preload {name}: {error!r}", file=sys.stderr)
+        except Exception as error:  # noqa: BLE001 - the child will show it
+            text = f"processing: the fork server cannot preload {name}: {error!r}"
+            print(text, file=sys.stderr)  # noqa: T201 - there is no user to tell otherwise
             if name == "__main__":
                 _forget_main()
     sys.stdout.flush()

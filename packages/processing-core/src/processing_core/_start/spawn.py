@@ -54,8 +54,8 @@ def run_interpreter(command: list[str], descriptors: list[int]) -> int:
     """Start a program that has these descriptors under the same numbers; returns its pid.
 
     posix_spawn(3) does not copy this process's memory and runs no fork hooks. POSIX has it let a
-    descriptor through that is duplicated onto itself, which glibc and musl follow. Where that is not
-    certain, a copy of each is duplicated onto the number instead; the copies end with the exec.
+    descriptor through that is duplicated onto itself, which glibc and musl follow. Where that is
+    not certain, a copy of each is duplicated onto the number; the copies end with the exec.
     """
     sources = {number: number for number in descriptors}
     copies: list[int] = []

@@ -60,8 +60,8 @@ def _by_value(obj: Any) -> Any:
     except ImportError:
         raise SerializationError(
             f"{obj.__qualname__} is defined in a __main__ that a child cannot run again (typed at "
-            "a prompt, in a notebook, piped in or given with -c). Put it into a file, use the start "
-            "method fork, or install processing-core[cloudpickle]"
+            "a prompt, in a notebook, piped in or given with -c). Put it into a file, use the "
+            "start method fork, or install processing-core[cloudpickle]"
         ) from None
     return loads, (cloudpickle.dumps(obj),)  # type: ignore[no-untyped-call]
 
@@ -144,7 +144,7 @@ def _named(process: Startable, error: Exception) -> SerializationError:
 def _shortened(obj: object) -> str:
     try:
         text = repr(obj)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the user's code, asked only for the message
         return f"(its repr raises {type(error).__name__})"
     return text if len(text) <= 200 else text[:197] + "..."
 
@@ -198,6 +198,6 @@ def _parts(obj: object) -> list[tuple[str, object]]:
 def _failure(obj: object) -> Exception | None:
     try:
         StartPacker().dump(obj)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - returned
         return error
     return None
