@@ -200,8 +200,11 @@ def test_a_child_ends_its_own_children(start_method: str) -> None:
             if block:
                 connection.recv()
 
+        kept = []
+
         def branch():
             receiver, sender = processing_core.Pipe()
+            kept.append(receiver)  # the daemonic child must be ended, and not by the end of file
             daemon = processing_core.Process(target=leaf, args=(sender, True), daemon=True)
             daemon.start()
             receiver.recv()
