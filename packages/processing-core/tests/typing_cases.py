@@ -55,10 +55,10 @@ def targets_and_arguments() -> None:
     Process(target=lambda: None, daemon=True, die_with_parent=False, context="spawn")
     Process(target=no_arguments, context=get_context("fork"))
 
-    Process(target=text_and_number, args=(1, "x"))  # type: ignore[call-overload]
-    Process(target=text_and_number, args=("x", 1, 2))  # type: ignore[call-overload]
-    Process(target=text_and_number, args=("x", "1"))  # type: ignore[call-overload]
-    Process(target=no_arguments, args=(1,))  # type: ignore[call-overload]
+    Process(target=text_and_number, args=(1, "x"))  # type: ignore[arg-type]
+    Process(target=text_and_number, args=("x", 1, 2))  # type: ignore[arg-type]
+    Process(target=text_and_number, args=("x", "1"))  # type: ignore[arg-type]
+    Process(target=no_arguments, args=(1,))  # type: ignore[arg-type]
     Process(target=3)  # type: ignore[call-overload]
     Process(name=3)  # type: ignore[call-overload]
     Process("group")  # type: ignore[call-overload]
@@ -71,7 +71,7 @@ def in_contexts() -> None:
     assert_type(context.get_start_method(), str)
     assert_type(isinstance(context, BaseContext), bool)
     context.Process(target=text_and_number, args=("x", 1))
-    context.Process(target=text_and_number, args=(1, "x"))  # type: ignore[call-overload]
+    context.Process(target=text_and_number, args=(1, "x"))  # type: ignore[arg-type]
     assert_type(context.Process(), Process)
     assert_type(context.cpu_count(), int)
     assert_type(context.active_children(), list[Process])
@@ -156,7 +156,7 @@ def waiting(connection: Connection[int, str], sock: socket.socket, process: Proc
     for ready in wait([connection, sock, process.sentinel], timeout=1):  # of several kinds
         del ready
     wait(["text"])  # type: ignore[type-var]
-    wait([connection], "soon")  # type: ignore[arg-type]
+    wait([connection], "soon")  # type: ignore[call-overload]
 
 
 def doors() -> None:

@@ -9,14 +9,15 @@ import sys
 import threading
 
 from processing_core import _lifecycle, _log
+from processing_core._arguments import as_dict, as_tuple, method_of
+from processing_core._children import active_children, end_children, reap_finished
 from processing_core._clock import checked_timeout
-from processing_core._platform import lifeline
-from processing_core._platform.polling import wait_for
+from processing_core._parent import ParentProcess
 from processing_core._runtime import AUTHKEY_BYTES, AuthKey, runtime
 from processing_core._serialize.transfer import is_starting_child
 from processing_core._start.launchers import launcher
 from processing_core._start.main_module import name_main_for_children
-from processing_core._start.methods import checked_method, current_method
+from processing_core._start.methods import current_method
 from processing_core.errors import (
     ClosedError,
     InvalidType,
@@ -40,9 +41,6 @@ else:
 
 
 __all__ = ["ParentProcess", "Process", "active_children", "current_process", "parent_process"]
-
-# How long the exit sequence waits for children that it has terminated before it kills them.
-GRACE_SECONDS = 5.0
 
 _SIGNAL_NAMES = {number.value: number.name for number in signal.Signals}
 
@@ -70,13 +68,37 @@ class Process:
     # What a class derived by a context sets.
     _start_method: str | None = None
 
+    # Without kwargs the arguments are checked against the target; kwargs cannot be.
     @overload
     def __init__(
         self,
         group: None = None,
+        target: Callable[[], object] | None = None,
+        name: str | None = None,
+        *,
+        daemon: bool | None = None,
+        die_with_parent: bool | None = None,
+        context: str | StartsProcesses | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(  # noqa: F811 - an overload, though not typing's
+        self,
+        group: None = None,
         target: Callable[[*Ts], object] | None = None,
         name: str | None = None,
-        args: tuple[*Ts] = ...,
+        *,
+        args: tuple[*Ts],
+        daemon: bool | None = None,
+        die_with_parent: bool | None = None,
+        context: str | StartsProcesses | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(  # noqa: F811 - an overload, though not typing's
+        self,
+        group: None,
+        target: Callable[[*Ts], object] | None,
+        name: str | None,
+        args: tuple[*Ts],
         *,
         daemon: bool | None = None,
         die_with_parent: bool | None = None,
@@ -88,8 +110,33 @@ class Process:
         group: None = None,
         target: Callable[..., object] | None = None,
         name: str | None = None,
+        *,
+        args: list[Any],
+        daemon: bool | None = None,
+        die_with_parent: bool | None = None,
+        context: str | StartsProcesses | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(  # noqa: F811 - an overload, though not typing's
+        self,
+        group: None = None,
+        target: Callable[..., object] | None = None,
+        name: str | None = None,
         args: Iterable[Any] = ...,
-        kwargs: Mapping[str, Any] = ...,
+        *,
+        kwargs: Mapping[str, Any],
+        daemon: bool | None = None,
+        die_with_parent: bool | None = None,
+        context: str | StartsProcesses | None = None,
+    ) -> None: ...
+    @overload
+    def __init__(  # noqa: F811 - an overload, though not typing's
+        self,
+        group: None,
+        target: Callable[..., object] | None,
+        name: str | None,
+        args: Iterable[Any],
+        kwargs: Mapping[str, Any],
         *,
         daemon: bool | None = None,
         die_with_parent: bool | None = None,
@@ -125,10 +172,10 @@ class Process:
         self._parent_pid = os.getpid()
         self._parent_name = creator._name
         if context is not None:
-            self._start_method = _method_of(context)
+            self._start_method = method_of(context)
         self._target = target
-        self._args = _as_tuple(args)
-        self._kwargs = _as_dict(kwargs)
+        self._args = as_tuple(args)
+        self._kwargs = as_dict(kwargs)
         self._handle: ChildHandle | None = None
         self._starting = False
         self._closed = False
@@ -158,8 +205,8 @@ class Process:
             self._starting = True
         try:
             _check_bootstrapped()
-            _reap_finished()
-            _lifecycle.activate(_end_children)
+            reap_finished()
+            _lifecycle.activate(end_children)
             name_main_for_children()
             self._handle = launcher(self._start_method or current_method())(self, self._dies)
         finally:
@@ -195,7 +242,7 @@ class Process:
         if self is runtime.current:
             return True
         self._check_creator("test")
-        _reap_finished()
+        reap_finished()
         return self._handle is not None and self._handle.poll() is None
 
     isAlive = is_alive
@@ -464,57 +511,6 @@ class _MainProcess(Process):
         raise ClosedError("the main process cannot be closed while it runs")
 
 
-class ParentProcess:
-    """The process that started this one. What ``parent_process()`` returns."""
-
-    def __init__(self, name: str, pid: int, authkey: bytes, line: int | None) -> None:
-        self._name = name
-        self._pid = pid
-        self._authkey = authkey
-        self._lifeline = line
-
-    @property
-    def name(self) -> str:
-        """The name that it had when it started this process."""
-        return self._name
-
-    @property
-    def pid(self) -> int:
-        """Its process id."""
-        return self._pid
-
-    ident = pid
-
-    @property
-    def authkey(self) -> bytes:
-        """The authentication key that it gave this process."""
-        return self._authkey
-
-    @property
-    def sentinel(self) -> int:
-        """What ``wait`` and ``select`` find ready when it is gone."""
-        if self._lifeline is None:
-            raise ClosedError("the parent process is not known by a descriptor")
-        return self._lifeline
-
-    def is_alive(self) -> bool:
-        """Whether it still runs."""
-        return not lifeline.hung_up(self.sentinel)
-
-    isAlive = is_alive
-
-    def join(self, timeout: float | None = None) -> None:
-        """Wait until it is gone, at most ``timeout`` seconds.
-
-        :raises InvalidArgument: (a ValueError) when the timeout is NaN
-        """
-        wait_for(self.sentinel, checked_timeout(timeout))
-
-    def __repr__(self) -> str:
-        state = "started" if self.is_alive() else "stopped"
-        return f"<{type(self).__name__}({self._name}, {state})>"
-
-
 def current_process() -> Process:
     """The object of the running process."""
     if runtime.current is None:
@@ -527,36 +523,6 @@ def current_process() -> Process:
 def parent_process() -> ParentProcess | None:
     """The process that started this one; None in the main process."""
     return runtime.parent
-
-
-def active_children() -> list[Process]:
-    """The children of this process that run. Joins those that have finished."""
-    _reap_finished()
-    with runtime.lock:
-        return sorted(runtime.children, key=lambda child: child._generations)
-
-
-def _reap_finished() -> None:
-    for child in list(runtime.children):
-        if child._handle is None or child._handle.poll() is not None:
-            child._forget()
-
-
-def _end_children() -> None:
-    """Part of the exit sequence: terminate the daemonic children, join the others."""
-    children = active_children()
-    daemonic = [child for child in children if child._daemon]
-    for child in daemonic:
-        child.terminate()
-    for child in daemonic:
-        child.join(GRACE_SECONDS)
-        if child.is_alive():
-            _log.warning("%r ignores SIGTERM and is killed", child)
-            child.kill()
-            child.join()
-    for child in active_children():
-        _log.info("joining %r", child)
-        child.join()
 
 
 def _check_bootstrapped() -> None:
@@ -579,25 +545,3 @@ def _exit_code(error: SystemExit) -> int:
         return (error.code + 2**31) % 2**32 - 2**31 if fits else -1
     print(error.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
     return 1
-
-
-def _method_of(context: str | StartsProcesses) -> str:
-    if isinstance(context, str):
-        return checked_method(context)
-    if not hasattr(context, "get_start_method"):
-        raise InvalidType(f"context must be a context or a start method's name, not {context!r}")
-    return checked_method(context.get_start_method())
-
-
-def _as_tuple(args: Iterable[Any]) -> tuple[Any, ...]:
-    try:
-        return tuple(args)
-    except TypeError as error:
-        raise InvalidType(f"args must be a sequence of arguments, not {args!r}") from error
-
-
-def _as_dict(kwargs: Mapping[str, Any]) -> dict[str, Any]:
-    try:
-        return dict(kwargs)
-    except (TypeError, ValueError) as error:
-        raise InvalidType(f"kwargs must map names to arguments, not {kwargs!r}") from error
