@@ -22,18 +22,36 @@ from processing_core.errors import InvalidArgument, InvalidType
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
-    from typing import TypeVar
+    from typing import Any, TypeVar, overload
 
     from processing_core.abc import HasFileno
 
-    WaitableT = TypeVar("WaitableT", bound=HasFileno | int)
+    WaitableT = TypeVar("WaitableT", bound=HasFileno)
+else:
+
+    def overload(function):
+        return function
+
 
 __all__ = ["wait"]
 
 SOCKET_SECONDS = 0.01
 
 
-def wait(object_list: Iterable[WaitableT], timeout: float | None = None) -> list[WaitableT]:
+# The same signatures as for POSIX, in waiting.
+@overload
+def wait(object_list: Iterable[WaitableT], timeout: float | None = None) -> list[WaitableT]: ...
+@overload
+def wait(  # noqa: F811 - an overload, though not typing's
+    object_list: Iterable[int], timeout: float | None = None
+) -> list[int]: ...
+@overload
+def wait(  # noqa: F811 - an overload, though not typing's
+    object_list: Iterable[HasFileno | int], timeout: float | None = None
+) -> list[HasFileno | int]: ...
+def wait(  # noqa: F811 - what the overloads are of
+    object_list: Iterable[HasFileno | int], timeout: float | None = None
+) -> list[HasFileno | int] | list[Any]:
     """Wait until at least one of the objects is ready; return those that are, in their order.
 
     An object is a connection, a socket, a process's ``sentinel`` or another handle that can be
