@@ -15,7 +15,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -82,15 +82,14 @@ class LeakCheck:
         """What has been left since ``before``, one line each; polls until there is nothing."""
         limit = time.monotonic() + self._patience
         pause = 0.001
-        gc.collect()
-        while True:
-            found = self._compare(before, self.snapshot(), allowed, reap_orphans)
-            if not found or time.monotonic() >= limit:
-                return found
+        while found := self._compare(before, self.snapshot(), allowed, reap_orphans):
+            if time.monotonic() >= limit:
+                break
+            # Only now, because it takes longer than everything else that is done around a test.
+            gc.collect()
             time.sleep(pause)
             pause = min(pause * 2, 0.1)
-            if pause == 0.1:
-                gc.collect()
+        return found
 
     def kill_new_processes(self, before: Snapshot) -> None:
         """End what a test has left, so that the next one starts clean."""
@@ -188,12 +187,14 @@ def _files() -> set[str]:
     return found
 
 
-def _not_of_others(paths: Iterable[str]) -> list[str]:
+def _not_of_others(paths: Collection[str]) -> list[str]:
     """Leave out what another user, or a running process outside this tree, has in /dev/shm.
 
     The temporary folder is this run's own, /dev/shm is everybody's.
     """
-    result = []
+    result: list[str] = []
+    if not paths:
+        return result
     ours = {os.getpid()} | {info.pid for info in _procfs.descendants(os.getpid())}
     for path in paths:
         if Path(path).parent == SHM:

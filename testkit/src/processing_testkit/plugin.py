@@ -159,7 +159,8 @@ def _leak_check(request: pytest.FixtureRequest) -> Iterator[None]:
         return
     orphans = request.node.get_closest_marker("orphans") is not None
     found = check.leaks(before, allowed, reap_orphans=orphans)
-    check.kill_new_processes(before)
+    if found or "processes" in allowed:
+        check.kill_new_processes(before)
     if found:
         pytest.fail("the test left behind:\n" + "\n".join(found), pytrace=False)
 
