@@ -24,6 +24,7 @@ from processing_testkit import run_script
         (children.exit_with, (42,), 42),
         (children.exit_with, (True,), 1),
         (children.exit_with, (256 + 7,), 7),
+        (children.exit_with, (-1,), 255),
         (children.exit_with, ("a text",), 1),
         (children.exit_with, ((1, 2),), 1),
         (children.exit_hard, (5,), 5),
