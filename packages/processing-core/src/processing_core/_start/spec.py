@@ -150,13 +150,12 @@ def _shortened(obj: object) -> str:
 
 
 def _find_culprit(process: Startable) -> tuple[str, object, Exception | None]:
-    state = dict(vars(process))
+    state = process.__getstate__()
+    state = dict(state) if isinstance(state, dict) else {}
     parts: list[tuple[str, object]] = [("target", state.pop("_target", None))]
     parts += [(f"args[{i}]", one) for i, one in enumerate(state.pop("_args", ()))]
     parts += [(f"kwargs[{key!r}]", one) for key, one in state.pop("_kwargs", {}).items()]
-    parts += [
-        (f"self.{name}", one) for name, one in state.items() if name not in ("_handle", "_lock")
-    ]
+    parts += [(f"self.{name}", one) for name, one in state.items()]
     for path, part in parts:
         if (reason := _failure(part)) is not None:
             return _descend(path, part, reason, {id(process)})
