@@ -10,6 +10,7 @@ from __future__ import annotations
 import os
 import re
 from dataclasses import dataclass
+from pathlib import Path
 
 # A mapping that other processes can share, as a line of /proc/PID/maps names it.
 _SHARED_MAPPING = re.compile(r"^\S+ ...s \S+ (\S+) (\d+)\s+(/memfd:.*|/dev/shm/.*|/dev/zero.*)$")
@@ -120,6 +121,16 @@ def descriptors(pid: int | None = None) -> dict[int, str]:
             continue  # closed since; for our own process, the one that read the folder
         result[int(name)] = target
     return result
+
+
+def catches(pid: int, signum: int) -> bool:
+    """Whether a process has a handler of its own for a signal (proc(5), SigCgt)."""
+    try:
+        lines = Path(f"/proc/{pid}/status").read_text(encoding="ascii", errors="replace")
+    except OSError:
+        return False
+    masks = [line.split()[1] for line in lines.splitlines() if line.startswith("SigCgt:")]
+    return any(int(mask, 16) >> (signum - 1) & 1 for mask in masks)
 
 
 def native_threads() -> set[int]:

@@ -174,6 +174,8 @@ def _descriptors(helper: Helper) -> dict[tuple[int, int, str], str]:
         if number not in helper.descriptors
     }
     for pid in helper.pids:
+        if sys.platform != "win32" and not _procfs.catches(pid, signal.SIGCHLD):
+            continue  # it is still starting: the handler is the last thing that it sets up
         for number, target in _procfs.descriptors(pid).items():
             result[pid, number, target] = f"{number} -> {target} in the helper process {pid}"
     return result
