@@ -16,11 +16,7 @@ if TYPE_CHECKING:
 
     from processing_core._process import ParentProcess, Process
     from processing_core._start.main_module import MainModule
-
-    if sys.platform == "win32":
-        from typing import Any as ForkServer  # there is none
-    else:
-        from processing_core._start.forkserver import ForkServer
+    from processing_core.abc import KnownServer
 
 __all__ = ["AuthKey", "Runtime", "runtime"]
 
@@ -132,7 +128,7 @@ class Runtime:
         self.start_method: str | None = None
         self.executable: str | None = None
         self.preload: tuple[str, ...] = ("__main__",)
-        self.forkserver: ForkServer | None = None
+        self.forkserver: KnownServer | None = None
         # Held while a request is sent, which waits only for a server that is alive.
         self.forkserver_lock = threading.Lock()
         # How a child finds its __main__ again, once this process was itself told.

@@ -10,7 +10,7 @@ else:
     # Only type checkers look at protocols; the library never asks isinstance() about them.
     Protocol = object
 
-__all__ = ["ChildHandle", "HasFileno", "Launcher", "Startable", "StartsProcesses"]
+__all__ = ["ChildHandle", "HasFileno", "KnownServer", "Launcher", "Startable", "StartsProcesses"]
 
 
 class HasFileno(Protocol):
@@ -50,6 +50,30 @@ class ChildHandle(Protocol):
 
     def close(self) -> None:
         """Give the descriptors back."""
+        ...
+
+
+class KnownServer(Protocol):
+    """This process's way to a fork server."""
+
+    pid: int | None
+    users: int
+
+    def descriptors(self) -> list[int]:
+        """What a child needs to use the same server."""
+        ...
+
+    def request(self, size: int, dies_with_parent: bool, descriptors: list[int]) -> None:
+        """Ask for a child."""
+        ...
+
+    @property
+    def is_gone(self) -> bool:
+        """Whether the server has ended."""
+        ...
+
+    def close(self) -> None:
+        """Forget a server that is dying."""
         ...
 
 

@@ -25,7 +25,7 @@ from processing_core.errors import SerializationError, StartError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from processing_core.abc import ChildHandle, Startable
+    from processing_core.abc import ChildHandle, KnownServer, Startable
 
 __all__ = ["ForkServer", "launch"]
 
@@ -44,12 +44,14 @@ class ForkServer:
     Requests are single messages, so any number of processes and threads may send them.
     """
 
-    __slots__ = ("_requests", "pid")
+    __slots__ = ("_requests", "pid", "users")
 
     def __init__(self, requests: sockets.socket, pid: int | None) -> None:
         self._requests = requests
         # Known only to the process that started the server, and must reap it.
         self.pid = pid
+        # Threads that are sending a request; the last one closes a server that was found dead.
+        self.users = 0
 
     @classmethod
     def start(cls) -> ForkServer:
@@ -122,28 +124,28 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
     :raises OSError: when the fork server cannot be started
     """
     flush_standard_streams()
-    with runtime.forkserver_lock:
-        known = runtime.forkserver
-    if known is not None:
-        try:
-            return _launch_by(known, process, dies_with_parent)
-        except (ConnectionError, _NoAnswerError):
-            # It was killed; of the threads that find out, one starts another.
-            with runtime.forkserver_lock:
-                if runtime.forkserver is known:
-                    runtime.forkserver = None
-                    known.close()
+    with spec.fork_server_in_use() as known:
+        if known is not None:
+            try:
+                return _launch_by(known, process, dies_with_parent)
+            except (ConnectionError, _NoAnswerError):
+                # It was killed; of the threads that find out, one starts another.
+                with runtime.forkserver_lock:
+                    if runtime.forkserver is known:
+                        runtime.forkserver = None
     with runtime.forkserver_lock:
         if runtime.forkserver is None:
             runtime.forkserver = ForkServer.start()
-        server = runtime.forkserver
-    try:
-        return _launch_by(server, process, dies_with_parent)
-    except ConnectionError as error:
-        raise StartError("the fork server died as soon as it was started") from error
+    with spec.fork_server_in_use() as server:
+        if server is None:
+            raise StartError("the fork server died as soon as it was started")
+        try:
+            return _launch_by(server, process, dies_with_parent)
+        except ConnectionError as error:
+            raise StartError("the fork server died as soon as it was started") from error
 
 
-def _launch_by(server: ForkServer, process: Startable, dies_with_parent: bool) -> ChildHandle:
+def _launch_by(server: KnownServer, process: Startable, dies_with_parent: bool) -> ChildHandle:
     ours, theirs = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_STREAM)
     ours.settimeout(None)
     try:
@@ -172,14 +174,14 @@ def _launch_by(server: ForkServer, process: Startable, dies_with_parent: bool) -
 
 
 def _send_request(
-    server: ForkServer,
+    server: KnownServer,
     process: Startable,
     dies_with_parent: bool,
     status: int,
     sent: list[int],
 ) -> None:
     """Send a request. ``sent`` holds the child's end of the lifeline; the spec's file is added."""
-    message = spec.build(process, with_environment=True)
+    message = spec.build(process, server=server, with_environment=True)
     file = anonymous_file("child")
     sent.append(file)
     write_all(file, [memoryview(message.payload)], 0)
@@ -192,7 +194,7 @@ def _send_request(
     server.request(len(message.payload), dies_with_parent, descriptors)
 
 
-def _await_answer(status: sockets.socket, server: ForkServer) -> None:
+def _await_answer(status: sockets.socket, server: KnownServer) -> None:
     """Wait until the server has answered, and so has received the descriptors, or is gone."""
     while not wait_for(status.fileno(), ANSWER_SECONDS):
         if server.is_gone:

@@ -29,24 +29,28 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
     :raises SerializationError: when the process does not pickle; nothing was started
     :raises OSError: when the interpreter cannot be started
     """
-    message = spec.build(process, with_environment=False)
-    flush_standard_streams()
-    # All that the child reads is in the file before it starts: nobody waits for anybody.
-    file = anonymous_file("child")
-    try:
-        write_all(file, [memoryview(message.payload)], 0)
-        lines = Lines()
+    with spec.fork_server_in_use() as server:
+        message = spec.build(process, server=server, with_environment=False)
+        flush_standard_streams()
+        # All that the child reads is in the file before it starts: nobody waits for anybody.
+        file = anonymous_file("child")
         try:
-            own = [file, lines.reader, dies_with_parent, lines.witnessed]
-            pid = run_interpreter(
-                child_command("spawn", [*own, *message.descriptors]),
-                [file, *lines.ends, *message.descriptors],
-            )
-        except BaseException:
-            lines.abandon()
-            raise
-    finally:
-        os.close(file)
+            write_all(file, [memoryview(message.payload)], 0)
+            return _start(file, message.descriptors, dies_with_parent)
+        finally:
+            os.close(file)
+
+
+def _start(file: int, descriptors: list[int], dies_with_parent: bool) -> ChildHandle:
+    lines = Lines()
+    try:
+        own = [file, lines.reader, dies_with_parent, lines.witnessed]
+        pid = run_interpreter(
+            child_command("spawn", [*own, *descriptors]), [file, *lines.ends, *descriptors]
+        )
+    except BaseException:
+        lines.abandon()
+        raise
     return lines.handle(pid)
 
 

@@ -45,7 +45,7 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
     :raises SerializationError: when the process does not pickle; nothing was started
     :raises OSError: when the interpreter cannot be started
     """
-    message = spec.build(process, with_environment=False)
+    message = spec.build(process, server=None, with_environment=False)
     flush_standard_streams()
     reader, writer = message_pipe(duplex=False)
     try:

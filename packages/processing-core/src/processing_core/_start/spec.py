@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import contextmanager
 from types import BuiltinFunctionType, FunctionType, MethodType
 
 from processing_core._cpickle import PROTOCOL, dumps, loads
@@ -16,11 +17,12 @@ from processing_core.errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from typing_extensions import Buffer
 
-    from processing_core.abc import Startable
+    from processing_core.abc import KnownServer, Startable
 
 __all__ = ["ChildSpec", "build", "enter"]
 
@@ -66,13 +68,34 @@ def _by_value(obj: Any) -> Any:
     return loads, (cloudpickle.dumps(obj),)  # type: ignore[no-untyped-call]
 
 
-def build(process: Startable, *, with_environment: bool) -> ChildSpec:
-    """What the child must be told to become ``process``.
+@contextmanager
+def fork_server_in_use() -> Iterator[KnownServer | None]:
+    """The fork server that this process knows, if any.
+
+    Its descriptor stays open meanwhile, even if another thread finds the server dead.
+    """
+    with runtime.forkserver_lock:
+        server = runtime.forkserver
+        if server is not None:
+            server.users += 1
+    try:
+        yield server
+    finally:
+        if server is not None:
+            with runtime.forkserver_lock:
+                server.users -= 1
+                unused = server.users == 0 and runtime.forkserver is not server
+            if unused:
+                server.close()
+
+
+def build(process: Startable, *, server: KnownServer | None, with_environment: bool) -> ChildSpec:
+    """What the child must be told to become ``process``; ``server`` is the one that it may use.
 
     :raises SerializationError: when something does not pickle; names it and where it was found
     """
     packer = StartPacker()
-    extra = [] if runtime.forkserver is None else runtime.forkserver.descriptors()
+    extra = [] if server is None else server.descriptors()
     with starting_child():
         try:
             packer.dump(process)
@@ -119,6 +142,7 @@ def enter(payload: Buffer, descriptors: list[int]) -> Startable:
     runtime.executable = settings["executable"]
     runtime.preload = settings["preload"]
     if settings["forkserver"] and sys.platform != "win32":
+        # Only here: most children start nothing, and forkserver imports this module.
         from processing_core._start.forkserver import ForkServer
 
         runtime.forkserver = ForkServer.adopt(descriptors[-settings["forkserver"] :])
