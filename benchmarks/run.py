@@ -15,12 +15,13 @@ from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
+from rich.console import Console
+from rich.progress import Progress
+
 import bench_import
 import bench_pipes
 import bench_start
 import harness
-from rich.console import Console
-from rich.progress import Progress
 
 GROUPS = {
     "pipes": bench_pipes.measurements,

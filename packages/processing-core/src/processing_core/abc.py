@@ -54,7 +54,7 @@ class ChildHandle(Protocol):
 
 
 class KnownServer(Protocol):
-    """This process's way to a fork server."""
+    """The way to a fork server."""
 
     pid: int | None
     users: int

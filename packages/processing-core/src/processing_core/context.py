@@ -69,6 +69,7 @@ def freeze_support() -> None:
     """
     role = commandline.child_role()
     if role is not None:
+        # Only here: it is a child's beginning, which most processes do not need.
         from processing_core._start.entry import main
 
         main(*role)

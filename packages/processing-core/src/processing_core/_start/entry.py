@@ -8,6 +8,7 @@ import sys
 from processing_core._lifecycle import flush_standard_streams
 from processing_core._platform import lifeline
 from processing_core._runtime import runtime
+from processing_core._start.spec import enter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -22,10 +23,12 @@ MOST_LEAKED = 1024
 def main(role: str, descriptors: list[int]) -> None:
     """Run as a child in the given role; does not return."""
     if sys.platform == "win32":
+        # Only here: it exists on Windows alone.
         from processing_core._start.entry_windows import spawned_on_windows
 
         spawned_on_windows(descriptors[0], descriptors[1], bool(descriptors[2]))
     elif role == "forkserver":
+        # Only here: other children need no server, and a server begins children by run() below.
         from processing_core._start.server import serve
 
         close_others(descriptors)
@@ -65,8 +68,6 @@ def spawned(
 
 def run(payload: Buffer, descriptors: list[int]) -> int:
     """Become the described process and run it; returns its exit code."""
-    from processing_core._start.spec import enter
-
     process = enter(payload, descriptors)
     if runtime.lifeline is not None and lifeline.hung_up(runtime.lifeline):
         return 1  # whoever started it is gone, or has given it up

@@ -25,6 +25,7 @@ import sys
 
 assert sys.platform != "win32"
 
+from processing_core._cpickle import loads
 from processing_core._lifecycle import forget_inherited_exit_functions
 from processing_core._platform import lifeline, rights
 from processing_core._platform.children import STATUS, open_pidfd
@@ -181,8 +182,6 @@ def _tell(status: int, value: int) -> None:
 
 def _preload(settings: int) -> None:
     """Import what the children will need; a failure is the child's to show, when it needs it."""
-    from processing_core._cpickle import loads
-
     with open(settings, "rb") as file:
         file.seek(0)
         wanted = loads(file.read())
