@@ -262,7 +262,10 @@ class Process:
             self._signal(signal.SIGKILL)
 
     def interrupt(self) -> None:
-        """Send the process SIGINT, which raises KeyboardInterrupt in it. See terminate."""
+        """Send the process SIGINT, which raises KeyboardInterrupt in it. See terminate.
+
+        On Windows, where processes have no signals, it ends the process.
+        """
         self._signal(signal.SIGINT)
 
     def close(self) -> None:

@@ -46,7 +46,8 @@ class ForkServer:
 
     __slots__ = ("_requests", "pid", "users")
 
-    def __init__(self, requests: sockets.socket, pid: int | None) -> None:
+    def __init__(self, requests: int, pid: int | None) -> None:
+        # A bare descriptor, because it stays open to the very end of the process.
         self._requests = requests
         # Known only to the process that started the server, and must reap it.
         self.pid = pid
@@ -75,32 +76,35 @@ class ForkServer:
         finally:
             theirs.close()
             os.close(file)
-        return cls(ours, pid)
+        return cls(ours.detach(), pid)
 
     @classmethod
     def adopt(cls, descriptors: list[int]) -> ForkServer:
         """The server of the process that started this one."""
-        requests = sockets.socket(fileno=descriptors[0])
-        requests.settimeout(None)
-        return cls(requests, None)
+        return cls(descriptors[0], None)
 
     def descriptors(self) -> list[int]:
         """What a child needs to use the same server."""
-        return [self._requests.fileno()]
+        return [self._requests]
 
     def request(self, size: int, dies_with_parent: bool, descriptors: list[int]) -> None:
         """Ask for a child. :raises ConnectionError: when the server is gone."""
-        rights.send(self._requests, REQUEST.pack(size, dies_with_parent), descriptors)
+        requests = sockets.socket(fileno=self._requests)
+        try:
+            requests.settimeout(None)
+            rights.send(requests, REQUEST.pack(size, dies_with_parent), descriptors)
+        finally:
+            requests.detach()
 
     @property
     def is_gone(self) -> bool:
         """Whether the server has ended: it never sends anything here, so only that is readable."""
-        number = self._requests.fileno()
-        return number < 0 or wait_for(number, 0)
+        return self._requests < 0 or wait_for(self._requests, 0)
 
     def close(self) -> None:
         """Forget a server that is dying, and reap it if that is this process's duty."""
-        self._requests.close()
+        os.close(self._requests)
+        self._requests = -1
         if self.pid is None:
             return
         for _ in range(DYING_LOOKS):
