@@ -22,6 +22,7 @@ import _socket as sockets
 import os
 import select
 import sys
+from contextlib import suppress
 
 assert sys.platform == "linux"
 
@@ -34,14 +35,19 @@ from processing_core._connection.base import (
     target,
     too_long,
 )
-from processing_core._connection.parcels import Parcel, ParcelSocket, parcel_socket_pair
+from processing_core._connection.parcels import (
+    TOKEN_BYTES,
+    Parcel,
+    ParcelSocket,
+    parcel_socket_pair,
+)
 from processing_core._cpickle import PROTOCOL, dumps, loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
 from processing_core._platform.patience import Patience
 from processing_core._platform.polling import wait_for
 from processing_core._serialize.packer import Packer, register_carrier
 from processing_core._serialize.transfer import take_descriptor
-from processing_core.errors import BufferTooShort
+from processing_core.errors import BufferTooShort, ProcessError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -181,12 +187,24 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
     sendBytes = sendbytes = send_bytes
 
     def _send_parcel(self, parts: list[Any], descriptors: list[int]) -> None:
+        token = os.urandom(TOKEN_BYTES)
         try:
-            marker = PARCEL + self._parcels.send(parts, descriptors, self._nudge)
+            self._parcels.send(token, parts, descriptors, self._nudge)
+            self._write_marker(PARCEL + token)
+        except (MemoryError, ProcessError):
+            raise  # nothing was sent
         except ConnectionError as error:
             raise BrokenPipeError(
                 error.errno, "the other end of the connection is closed"
             ) from None
+        except BaseException:
+            # A signal handler raised. The parcel may be sent, and then the message shall arrive; a
+            # marker without a parcel is passed over.
+            with suppress(OSError):
+                _write(self._out, PARCEL + token)
+            raise
+
+    def _write_marker(self, marker: bytes) -> None:
         try:
             _write(self._out, marker)
         except OSError as error:

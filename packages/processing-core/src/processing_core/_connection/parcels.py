@@ -37,7 +37,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-__all__ = ["Parcel", "ParcelSocket", "parcel_socket_pair"]
+__all__ = ["TOKEN_BYTES", "Parcel", "ParcelSocket", "parcel_socket_pair"]
 
 TOKEN_BYTES = 16
 
@@ -140,6 +140,7 @@ class ParcelSocket:
         "_sending",
         "_socket",
         "_stash",
+        "_suspect",
         "_writer",
     )
 
@@ -159,6 +160,8 @@ class ParcelSocket:
         self._stash: dict[bytes, Parcel] = {}
         # Tokens of parcels that were delivered before their marker came.
         self._outrun: set[bytes] = set()
+        # The token of what was the first parcel in the socket at the last nudge.
+        self._suspect: bytes | None = None
 
     def fileno(self) -> int:
         return self._socket.fileno()
@@ -173,11 +176,12 @@ class ParcelSocket:
 
     def send(
         self,
+        token: bytes,
         parts: Sequence[Sequence[bytes | memoryview]],
         descriptors: Sequence[int],
         nudge: Callable[[], None],
-    ) -> bytes:
-        """Send a parcel; returns the token for its marker.
+    ) -> None:
+        """Send a parcel, before the marker with its token is sent.
 
         ``parts`` are the message proper and then the buffers beside it, each in pieces. Waits while
         too many parcels are under way; calls ``nudge`` when that takes long.
@@ -190,7 +194,6 @@ class ParcelSocket:
                 f"{MOST_DESCRIPTORS - 1} can travel together"
             )
         pieces = self._lay_out(parts)
-        token = os.urandom(TOKEN_BYTES)
         self._drop_inherited()
         with self._sending:
             block, kept = self._writer.fill(pieces)
@@ -200,7 +203,6 @@ class ParcelSocket:
             finally:
                 if not kept:
                     os.close(block)
-        return token
 
     @staticmethod
     def _lay_out(parts: Sequence[Sequence[bytes | memoryview]]) -> list[memoryview]:
@@ -261,19 +263,23 @@ class ParcelSocket:
             return token
 
     def take_orphans(self) -> None:
-        """Take parcels whose sender has ended out of the socket, to be received early."""
+        """After a nudge: take parcels that nobody will announce, to be received early."""
         self._drop_inherited()
         with self._receiving:
-            while (pid := self._first_sender()) is not None and has_ended(pid):
+            while (first := self._first()) is not None:
+                token, sender = first
+                if token != self._suspect and not has_ended(sender):
+                    self._suspect = token
+                    return
                 self._fetch()
 
-    def _first_sender(self) -> int | None:
-        """Who sent the first parcel in the socket; None when there is none."""
+    def _first(self) -> tuple[bytes, int] | None:
+        """Token and sender of the first parcel in the socket; None when there is none."""
         try:
             label = self._socket.recv(LABEL.size, sockets.MSG_PEEK | sockets.MSG_DONTWAIT)
         except (BlockingIOError, ConnectionResetError):
             return None
-        return int(LABEL.unpack(label)[1]) if label else None
+        return LABEL.unpack(label)[:2] if label else None
 
     def is_stale(self, token: bytes) -> bool:
         """Whether a marker belongs to a parcel that was received without it."""
