@@ -1,4 +1,4 @@
-"""Large messages that nobody announces: a sender or receiver was interrupted at the worst moment."""
+"""Large messages that nobody announces: somebody was interrupted at the worst moment."""
 
 from __future__ import annotations
 
