@@ -15,6 +15,7 @@ from processing_core._clock import checked_timeout
 from processing_core._parent import ParentProcess
 from processing_core._runtime import AUTHKEY_BYTES, AuthKey, runtime
 from processing_core._serialize.transfer import is_starting_child
+from processing_core._start.commandline import child_role
 from processing_core._start.launchers import launcher
 from processing_core._start.main_module import name_main_for_children
 from processing_core._start.methods import current_method
@@ -529,12 +530,12 @@ def parent_process() -> ParentProcess | None:
 
 
 def _check_bootstrapped() -> None:
-    if runtime.bootstrapping:
+    if runtime.bootstrapping or child_role() is not None:
         raise StartError(
             "a process is started while this child still imports the main module of its parent, "
             "which would go on without end. Start processes only below\n"
             "    if __name__ == '__main__':\n"
-            "        freeze_support()  # in a program that is to be frozen"
+            "        freeze_support()  # first of all, in a program that is to be frozen"
         )
 
 

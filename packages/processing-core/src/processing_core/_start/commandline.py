@@ -47,7 +47,7 @@ def interpreter_options() -> list[str]:
 
 def child_command(role: str, descriptors: list[int]) -> list[str]:
     """The command that runs a child in its role: "spawn" or "forkserver"."""
-    numbers = [str(descriptor) for descriptor in descriptors]
+    numbers = [str(int(descriptor)) for descriptor in descriptors]
     if getattr(sys, "frozen", False):
         return [executable(), MARK, role, *numbers]
     # The child must find the library where this process found it, wherever its own path leads.

@@ -27,7 +27,8 @@ class MainModule:
     """Where ``__main__`` comes from.
 
     ``kind`` is "file" (a script), "module" (``-m``), "container" (a folder or zip archive with a
-    ``__main__.py``) or "none" (typed, piped in, ``-c``): such a one cannot be run again.
+    ``__main__.py``), "frozen" (a child has it already, because it runs the same program) or "none"
+    (typed, piped in, ``-c``): such a one cannot be run again.
     """
 
     __slots__ = ("kind", "origin")
@@ -63,6 +64,8 @@ def describe() -> MainModule:
 def _inspect(main: ModuleType | None) -> MainModule:
     spec = getattr(main, "__spec__", None)
     path = getattr(main, "__file__", None)
+    if getattr(sys, "frozen", False):
+        return MainModule("frozen")
     if hasattr(sys, "ps1") or (spec is not None and spec.name.startswith("_pyrepl")):
         return MainModule("none")  # the interactive prompt, which since 3.13 is a module itself
     if spec is not None and spec.name == "__main__":
@@ -90,7 +93,9 @@ def restore(main: MainModule) -> None:
     if runtime.main_module == main and CHILD_NAME in sys.modules:
         return
     runtime.main_module = main
-    if main.kind == "none":
+    if main.kind == "frozen":
+        name_main_for_children()
+    if main.kind in {"frozen", "none"}:
         return
     module = _MainWhenNeeded(main) if main.runs_when_needed else ModuleType(CHILD_NAME)
     sys.modules["__main__"] = sys.modules[CHILD_NAME] = module

@@ -193,7 +193,7 @@ def _preload(settings: int) -> None:
                 restore(MainModule(*wanted["main"]))
             else:
                 __import__(name)
-        except Exception as error:  # noqa: BLE001 - the child will show it
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - the child will show it
             text = f"processing: the fork server cannot preload {name}: {error!r}"
             print(text, file=sys.stderr)  # noqa: T201 - there is no user to tell otherwise
             if name == "__main__":
