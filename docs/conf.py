@@ -38,4 +38,4 @@ nitpick_ignore_regex = [
     (r"py:(class|exc|data|obj|func|meth|attr)", BUILTINS),
 ]
 # Types of our own that only type checkers import, so that Sphinx cannot tell their module.
-nitpick_ignore = [("py:class", "StartsProcesses")]
+nitpick_ignore = [("py:class", name) for name in ("HasFileno", "StartsProcesses", "WaitableT")]
