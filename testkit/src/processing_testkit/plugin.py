@@ -7,6 +7,7 @@ from __future__ import annotations
 import contextlib
 import os
 import shutil
+import signal
 import tempfile
 from collections.abc import Generator, Iterator
 from typing import TYPE_CHECKING
@@ -108,6 +109,9 @@ def pytest_configure(config: pytest.Config) -> None:
     config.addinivalue_line(
         "markers", "orphans: the test kills parents; their ended children are collected silently"
     )
+    if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+        # So it is in jobs that a shell runs in the background; what is tested expects Ctrl-C to work.
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "slow: takes long or needs much memory")
     config.stash[_run] = TestRun(config.getoption("busy_cores"), config.getoption("leak_patience"))
 
