@@ -110,7 +110,7 @@ def pytest_configure(config: pytest.Config) -> None:
         "markers", "orphans: the test kills parents; their ended children are collected silently"
     )
     if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
-        # So it is in jobs that a shell runs in the background; what is tested expects Ctrl-C to work.
+        # So it is in the background jobs of a shell; what is tested expects Ctrl-C to work.
         signal.signal(signal.SIGINT, signal.default_int_handler)
     config.addinivalue_line("markers", "slow: takes long or needs much memory")
     config.stash[_run] = TestRun(config.getoption("busy_cores"), config.getoption("leak_patience"))
