@@ -200,3 +200,14 @@ def echo(connection: AnyConnection) -> None:
     """Return what comes, with the name of its class, until None comes."""
     while (received := connection.recv()) is not None:
         connection.send((type(received).__qualname__, received))
+
+
+def say_ran(connection: Connection[str, Any]) -> None:
+    connection.send("ran")
+
+
+def start_and_exit(method: str, connection: Connection[str, Any]) -> NoReturn:
+    """Start a process and be gone before it can begin."""
+    context = processing_core.get_context(method)
+    context.Process(target=say_ran, args=(connection,), daemon=False).start()
+    os._exit(3)

@@ -13,6 +13,8 @@ assert sys.platform != "win32", "there conftest.py leaves this file out"
 
 import pytest
 
+import children
+import processing_core
 from processing_testkit import start_python, wait_until
 
 # The promise. It takes some milliseconds; the rest is for a machine under load.
@@ -256,3 +258,19 @@ def test_the_middle_of_a_tree_dies(tmp_path: Path, start_method: str) -> None:
         os.kill(outermost, signal.SIGKILL)
         wait_until(lambda: all(map(ended, pids)), PROMISED_SECONDS)
         assert not ended(root)
+
+
+@pytest.mark.orphans
+def test_what_was_started_runs_though_its_creator_ends_at_once(start_method: str) -> None:
+    """A process that is not daemonic runs even if its creator was gone before it could begin."""
+    receiver, sender = processing_core.Pipe(duplex=False)
+    creator = processing_core.get_context(start_method).Process(
+        target=children.start_and_exit, args=(start_method, sender)
+    )
+    creator.start()
+    sender.close()
+    assert receiver.poll(30)
+    assert receiver.recv() == "ran"
+    receiver.close()
+    creator.join()
+    assert creator.exitcode == 3

@@ -16,17 +16,31 @@ import threading
 
 from processing_core._platform.polling import wait_for
 
-__all__ = ["arm", "hung_up"]
+__all__ = ["GIVEN_UP", "arm", "given_up", "hung_up"]
+
+# What a starter writes whose start() fails when there may be a child already: it shall not run.
+GIVEN_UP = b"0"
 
 if sys.platform == "win32":
     from processing_core._platform.windows_lifeline import arm, hung_up
+
+    def given_up(lifeline: int) -> bool:  # noqa: ARG001 - only fork servers' children can be
+        """Whether the start of this process has failed."""
+        return False
 else:
     import fcntl
 
     def hung_up(lifeline: int) -> bool:
         """Whether the parent is gone."""
-        # Nothing is ever written to a lifeline: it is readable when it has hung up.
+        # Nothing is written to the lifeline of a process that runs: it is readable when hung up.
         return wait_for(lifeline, 0)
+
+    def given_up(lifeline: int) -> bool:
+        """Whether the start of this process has failed, in the eyes of who started it.
+
+        That one being gone is something else: what it has started goes on.
+        """
+        return wait_for(lifeline, 0) and os.read(lifeline, 1) == GIVEN_UP
 
     def arm(lifeline: int) -> None:
         """From now on this process is killed as soon as its parent is gone, or is already."""

@@ -69,8 +69,8 @@ def spawned(
 def run(payload: Buffer, descriptors: list[int]) -> int:
     """Become the described process and run it; returns its exit code."""
     process = enter(payload, descriptors)
-    if runtime.lifeline is not None and lifeline.hung_up(runtime.lifeline):
-        return 1  # whoever started it is gone, or has given it up
+    if runtime.lifeline is not None and lifeline.given_up(runtime.lifeline):
+        return 1
     return process._enter_child()
 
 

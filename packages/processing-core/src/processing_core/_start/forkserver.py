@@ -6,6 +6,7 @@ import _socket as sockets
 import os
 import sys
 import time
+from contextlib import suppress
 
 assert sys.platform != "win32"
 
@@ -14,6 +15,7 @@ from processing_core._lifecycle import flush_standard_streams
 from processing_core._platform import rights
 from processing_core._platform.anonymous import anonymous_file, write_all
 from processing_core._platform.children import STATUS, ServedChild
+from processing_core._platform.lifeline import GIVEN_UP
 from processing_core._platform.polling import wait_for
 from processing_core._runtime import runtime
 from processing_core._start import spec
@@ -167,6 +169,9 @@ def _launch_by(server: KnownServer, process: Startable, dies_with_parent: bool) 
         theirs.close()
         pid, pidfd = _receive_pid(ours)
     except BaseException:
+        # There may be a child, if the server died or somebody interrupted us: it shall not run.
+        with suppress(OSError):
+            os.write(writer, GIVEN_UP)
         runtime.private.close(writer)
         ours.close()
         raise
