@@ -8,18 +8,14 @@ accelerator gets them from ``pickle``.
 from __future__ import annotations
 
 try:
-    from _pickle import Pickler, PicklingError, UnpicklingError, dumps, loads
+    from _pickle import Pickler, PicklingError, dumps, loads
 except ImportError:  # an interpreter without the C accelerator
-    from pickle import Pickler, PicklingError, UnpicklingError, dumps, loads
-
-from copyreg import dispatch_table as copyreg_table
+    from pickle import Pickler, PicklingError, dumps, loads
 
 __all__ = [
     "PROTOCOL",
     "Pickler",
     "PicklingError",
-    "UnpicklingError",
-    "copyreg_table",
     "dumps",
     "loads",
 ]

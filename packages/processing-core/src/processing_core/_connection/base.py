@@ -34,6 +34,8 @@ class Connection(Channel[SendT_contra, RecvT_co]):
         self._readable = readable
         self._writable = writable
 
+    # Each kind of connection defines what raises NotImplementedError here; the promises are common.
+
     @property
     def closed(self) -> bool:
         """Whether this end was closed."""

@@ -51,8 +51,8 @@ class _Sink:
 class Packer(Pickler):
     """Pickles into ``pieces``, with descriptors and large buffers beside the pickle.
 
-    ``cargo`` is empty unless there are any, so that the common case is one look. A packer can be
-    used again after ``reset``; one that raised must be dropped.
+    ``cargo`` is empty unless there are any, so that the common case is one look. Emptied of its
+    pieces and memo a packer without cargo can be used again; one that raised must be dropped.
     """
 
     def __init__(self, *, out_of_band: bool = True) -> None:
@@ -65,14 +65,6 @@ class Packer(Pickler):
             PROTOCOL,
             buffer_callback=self._take_buffer if out_of_band else None,
         )
-
-    def reset(self) -> None:
-        self.clear_memo()
-        self.pieces.clear()
-        if self.cargo:
-            self.cargo.clear()
-            self.descriptors = []
-            self.buffers = []
 
     def attach(self, descriptor: int) -> int:
         """Send a descriptor along; returns the index by which the receiver takes it."""
@@ -105,8 +97,3 @@ def _reduce_authkey(key: AuthKey) -> tuple[object, ...]:
 
 
 type_reducers[AuthKey] = _reduce_authkey
-
-
-def total_size(pieces: list[bytes]) -> int:
-    """The length in bytes of a pickle that came in pieces."""
-    return sum(map(len, pieces)) if len(pieces) > 1 else len(pieces[0])
