@@ -15,6 +15,7 @@ import pytest
 
 import children
 import processing_core
+from processing_core._platform import lifeline
 from processing_testkit import start_python, wait_until
 
 # The promise. It takes some milliseconds; the rest is for a machine under load.
@@ -274,3 +275,17 @@ def test_what_was_started_runs_though_its_creator_ends_at_once(start_method: str
     receiver.close()
     creator.join()
     assert creator.exitcode == 3
+
+
+def test_a_child_tells_a_failed_start_from_a_creator_that_is_gone() -> None:
+    """Only what its starter gives up does not run; the lifeline carries both messages."""
+    for written, hung_up, given_up in ((b"", False, False), (b"", True, False), (b"0", True, True)):
+        reader, writer = os.pipe()
+        os.write(writer, written)
+        if hung_up:
+            os.close(writer)
+        assert lifeline.hung_up(reader) is hung_up
+        assert lifeline.given_up(reader) is given_up
+        os.close(reader)
+        if not hung_up:
+            os.close(writer)
