@@ -11,7 +11,7 @@ from collections.abc import Callable
 
 from processing_core._runtime import runtime
 
-__all__ = ["ExitCallback", "activate", "at_exit", "on_fork_in_child", "run_exit_sequence"]
+__all__ = ["ExitCallback", "activate", "at_exit", "on_fork", "on_fork_in_child", "run_exit_sequence"]
 
 # Where concurrent.futures keeps the threads that it joins at the end; those of the parent are not
 # in the child, or are the very thread that forked.
@@ -23,6 +23,8 @@ _EXECUTOR_THREADS = (
 _order = itertools.count()
 _exit_callbacks: dict[int, ExitCallback] = {}
 _fork_hooks: list[Callable[[], None]] = []
+_before_fork_hooks: list[Callable[[], None]] = []
+_after_fork_hooks: list[Callable[[], None]] = []
 _end_children: Callable[[], None] | None = None
 _active = False
 
@@ -77,6 +79,18 @@ def on_fork_in_child(hook: Callable[[], None]) -> None:
     _fork_hooks.append(hook)
 
 
+def on_fork(
+    before: Callable[[], None],
+    after_in_parent: Callable[[], None],
+    after_in_child: Callable[[], None],
+) -> None:
+    """Have these called around every fork. None may raise."""
+    activate()
+    _before_fork_hooks.append(before)
+    _after_fork_hooks.append(after_in_parent)
+    _fork_hooks.append(after_in_child)
+
+
 def activate(end_children: Callable[[], None] | None = None) -> None:
     """Install the hooks into the interpreter, once, when first something depends on them."""
     global _active, _end_children  # noqa: PLW0603 - set once, with the lock held
@@ -97,9 +111,13 @@ def activate(end_children: Callable[[], None] | None = None) -> None:
 
 def _before_fork() -> None:
     runtime.private.lock.acquire()
+    for hook in _before_fork_hooks:
+        hook()
 
 
 def _after_fork() -> None:
+    for hook in _after_fork_hooks:
+        hook()
     runtime.private.lock.release()
 
 

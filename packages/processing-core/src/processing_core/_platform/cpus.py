@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import math
 import os
-import posixpath
 import sys
+
+from processing_core._platform import cgroups
 
 __all__ = ["cgroup_limit", "installed_cpus", "schedulable_cpus", "usable_cpus"]
 
@@ -42,43 +43,27 @@ def installed_cpus() -> int:
     return count
 
 
-def cgroup_limit(proc: str = "/proc/self/cgroup", root: str = "/sys/fs/cgroup") -> float | None:
+def cgroup_limit(proc: str = cgroups.MEMBERSHIP, root: str = cgroups.ROOT) -> float | None:
     """How many CPUs' worth of time the cgroups grant, None without a limit.
 
     The least limit from this process's group up to the root counts. See the kernel's documents
     on cgroup-v2 (``cpu.max``: "quota period") and cgroup-v1 (``cpu.cfs_quota_us``, -1 for none).
     """
-    limits = []
-    for line in _read(proc).splitlines():
-        _, _, rest = line.partition(":")
-        controllers, colon, path = rest.partition(":")
-        if not colon:
-            continue  # not a line of the documented form
-        if not controllers:
-            limits += [_v2_limit(f"{root}{group}") for group in _upwards(path)]
-        elif "cpu" in controllers.split(","):
-            for mount in (f"{root}/cpu", f"{root}/{controllers}"):
-                limits += [_v1_limit(f"{mount}{group}") for group in _upwards(path)]
+    limits = [
+        _v2_limit(folder) if version == 2 else _v1_limit(folder)
+        for version, folder in cgroups.folders("cpu", proc, root)
+    ]
     return min((limit for limit in limits if limit is not None), default=None)
 
 
-def _upwards(path: str) -> list[str]:
-    """A group's folder and those above it, the root as the empty string."""
-    groups = [""]
-    while path not in ("/", ""):
-        groups.append(path)
-        path = posixpath.dirname(path)
-    return groups
-
-
 def _v2_limit(folder: str) -> float | None:
-    quota, _, period = _read(f"{folder}/cpu.max").partition(" ")
+    quota, _, period = cgroups.read(f"{folder}/cpu.max").partition(" ")
     return _ratio(quota, period.strip())
 
 
 def _v1_limit(folder: str) -> float | None:
-    quota = _read(f"{folder}/cpu.cfs_quota_us").strip()
-    period = _read(f"{folder}/cpu.cfs_period_us").strip()
+    quota = cgroups.read(f"{folder}/cpu.cfs_quota_us").strip()
+    period = cgroups.read(f"{folder}/cpu.cfs_period_us").strip()
     return _ratio(quota, period)
 
 
@@ -88,10 +73,3 @@ def _ratio(quota: str, period: str) -> float | None:
         return int(quota) / int(period)
     return None
 
-
-def _read(path: str) -> str:
-    try:
-        with open(path, encoding="utf-8", errors="replace") as file:
-            return file.read()
-    except OSError:
-        return ""  # no such controller, or a container that hides it: no limit is known

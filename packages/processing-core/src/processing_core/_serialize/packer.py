@@ -60,6 +60,9 @@ class Packer(Pickler):
         self.cargo: list[object] = []
         self.descriptors: list[int] = []
         self.buffers: list[memoryview] = []
+        # What carriers keep for the message as a whole, by whatever they choose as key. It lives
+        # until the packer goes, which must not be before the descriptors are sent.
+        self.companions: dict[object, tuple[object, int]] = {}
         super().__init__(
             _Sink(self.pieces.append),
             PROTOCOL,

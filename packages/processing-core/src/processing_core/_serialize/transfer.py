@@ -16,7 +16,14 @@ if sys.platform == "win32":
 else:
     from os import close
 
-__all__ = ["Arrival", "arriving", "is_starting_child", "starting_child", "take_descriptor"]
+__all__ = [
+    "Arrival",
+    "arriving",
+    "borrow_descriptor",
+    "is_starting_child",
+    "starting_child",
+    "take_descriptor",
+]
 
 
 class Arrival:
@@ -32,6 +39,13 @@ class Arrival:
         if descriptor is None:
             raise SerializationError(f"descriptor {index} of the message was taken already")
         self._descriptors[index] = None
+        return descriptor
+
+    def borrow(self, index: int) -> int:
+        """One that stays with the message and is closed with the others."""
+        descriptor = self._descriptors[index]
+        if descriptor is None:
+            raise SerializationError(f"descriptor {index} of the message was taken already")
         return descriptor
 
     def close(self) -> None:
@@ -78,8 +92,17 @@ def arriving(arrival: Arrival) -> Iterator[None]:
 
 def take_descriptor(index: int) -> int:
     """The descriptor that travelled at ``index`` with the message being rebuilt."""
+    return _current_arrival().take(index)
+
+
+def borrow_descriptor(index: int) -> int:
+    """The same, but it stays the message's, and open until that is rebuilt."""
+    return _current_arrival().borrow(index)
+
+
+def _current_arrival() -> Arrival:
     if _here.arrival is None:
         raise SerializationError(
             "this pickle refers to a descriptor, but did not come through a connection"
         )
-    return _here.arrival.take(index)
+    return _here.arrival

@@ -33,11 +33,13 @@ class ChildSpec:
     The settings are pickled apart, because the process object can be rebuilt only once they apply.
     """
 
-    __slots__ = ("descriptors", "payload")
+    __slots__ = ("_companions", "descriptors", "payload")
 
-    def __init__(self, payload: bytes, descriptors: list[int]) -> None:
+    def __init__(self, payload: bytes, descriptors: list[int], companions: object) -> None:
         self.payload = payload
         self.descriptors = descriptors
+        # Descriptors that are made for the message are closed when it goes.
+        self._companions = companions
 
 
 class StartPacker(Packer):
@@ -116,7 +118,7 @@ def build(process: Startable, *, server: KnownServer | None, with_environment: b
         head = dumps(settings, PROTOCOL)
     body = b"".join(packer.pieces)
     payload = len(head).to_bytes(8, "big") + head + body
-    return ChildSpec(payload, [*packer.descriptors, *extra])
+    return ChildSpec(payload, [*packer.descriptors, *extra], packer.companions)
 
 
 def _current_folder() -> str | None:

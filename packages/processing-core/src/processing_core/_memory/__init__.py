@@ -1,0 +1,1 @@
+"""Shared memory in small pieces: the arena and its allocator."""

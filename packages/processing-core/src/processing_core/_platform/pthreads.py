@@ -1,0 +1,141 @@
+"""The one module that calls glibc's pthreads: robust mutexes and unnamed semaphores, by ctypes.
+
+Both are plain memory, shared by whoever maps it. A robust mutex (pthread_mutexattr_setrobust(3)) is
+given to the next one who locks it when the thread that holds it ends, killed or not; the kernel sees
+to that. An unnamed semaphore (sem_init(3)) has nothing that could be left behind.
+
+ctypes is imported when first something is asked for. Where it is missing, or the C library is not
+glibc, ``pthreads()`` is None and the fallbacks take over: musl's sem_close must not be given an
+unnamed semaphore, which CPython does, and other systems have no robust mutexes.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+__all__ = ["MUTEX_BYTES", "SEMAPHORE_BYTES", "Pthreads", "pthreads"]
+
+# sizeof(pthread_mutex_t) is at most 48 and sizeof(sem_t) 32 on every glibc platform; both are given
+# a cache line of their own.
+MUTEX_BYTES = 64
+SEMAPHORE_BYTES = 64
+
+_PROCESS_SHARED = 1
+_ERROR_CHECK = 2  # PTHREAD_MUTEX_ERRORCHECK_NP: locking it twice is an error, not a deadlock
+_ROBUST = 1
+_CLOCK_MONOTONIC = 1
+
+
+class Pthreads:
+    """The functions, each taking the address of a mutex or a semaphore.
+
+    ``trylock`` and ``unlock`` keep the GIL, which makes them cheap; they return 0 or an error number:
+    EBUSY when somebody holds it, EDEADLK when this thread does, EOWNERDEAD when it was taken over
+    from one that ended (then ``consistent`` must be called), EPERM from unlock when this thread does
+    not hold it. ``timedlock(address, seconds)`` waits without the GIL and returns ETIMEDOUT as well.
+    """
+
+    __slots__ = ("consistent", "init_mutex", "init_semaphore", "timedlock", "trylock", "unlock")
+
+    def __init__(self) -> None:
+        import ctypes
+
+        class Timespec(ctypes.Structure):
+            _fields_ = (("seconds", ctypes.c_long), ("nanoseconds", ctypes.c_long))
+
+        holding = ctypes.PyDLL(None)
+        releasing = ctypes.CDLL(None)
+        address = ctypes.c_void_p
+        self.trylock: Callable[[int], int] = holding.pthread_mutex_trylock
+        self.unlock: Callable[[int], int] = holding.pthread_mutex_unlock
+        self.consistent: Callable[[int], int] = holding.pthread_mutex_consistent
+        for function in (self.trylock, self.unlock, self.consistent):
+            function.argtypes = (address,)  # type: ignore[attr-defined]
+
+        attributes = (ctypes.c_char * 64)()
+        for call in (
+            holding.pthread_mutexattr_init(attributes),
+            holding.pthread_mutexattr_setpshared(attributes, _PROCESS_SHARED),
+            holding.pthread_mutexattr_setrobust(attributes, _ROBUST),
+            holding.pthread_mutexattr_settype(attributes, _ERROR_CHECK),
+        ):
+            if call:
+                raise OSError(call, os.strerror(call))
+        init_mutex = holding.pthread_mutex_init
+        init_mutex.argtypes = (address, address)
+
+        def init_mutex_at(where: int) -> None:
+            """Make the memory a mutex that nobody holds."""
+            if code := init_mutex(where, attributes):
+                raise OSError(code, os.strerror(code))
+
+        self.init_mutex = init_mutex_at
+
+        init_semaphore = holding.sem_init
+        init_semaphore.argtypes = (address, ctypes.c_int, ctypes.c_uint)
+
+        def init_semaphore_at(where: int, value: int) -> None:
+            """Make the memory a semaphore."""
+            if init_semaphore(where, _PROCESS_SHARED, value):
+                raise OSError(errno.EINVAL, f"the system has no semaphore of value {value}")
+
+        self.init_semaphore = init_semaphore_at
+
+        clocklock = getattr(releasing, "pthread_mutex_clocklock", None)
+        timedlock = releasing.pthread_mutex_timedlock
+
+        def timedlock_for(where: int, seconds: float) -> int:
+            # glibc 2.30 and later can wait by the monotonic clock; before, setting the system's
+            # clock makes a wait longer or shorter.
+            import time
+
+            end = seconds + (time.monotonic() if clocklock is not None else time.time())
+            moment = Timespec(int(end), int((end - int(end)) * 1e9))
+            if clocklock is not None:
+                code = clocklock(address(where), _CLOCK_MONOTONIC, ctypes.byref(moment))
+            else:
+                code = timedlock(address(where), ctypes.byref(moment))
+            return int(code)
+
+        self.timedlock: Callable[[int, float], int] = timedlock_for
+
+
+class _Loaded:
+    tried = False
+    pthreads: Pthreads | None = None
+
+
+def pthreads() -> Pthreads | None:
+    """The functions; None where the platform lacks something. Found out once."""
+    if not _Loaded.tried:
+        _Loaded.pthreads = _load()
+        _Loaded.tried = True
+    return _Loaded.pthreads
+
+
+def _load() -> Pthreads | None:
+    if not sys.platform.startswith("linux") or sys.implementation.name != "cpython":
+        return None
+    try:
+        libc = os.confstr("CS_GNU_LIBC_VERSION")
+    except (ValueError, OSError):
+        return None  # another C library
+    if not libc:
+        return None
+    try:
+        return Pthreads()
+    except (ImportError, AttributeError, OSError):
+        return None  # an interpreter built without ctypes, or a C library without these functions
+
+
+def address_of(memory: object) -> int:
+    """The address of a writable buffer, which must not move or be unmapped while it is used."""
+    import ctypes
+
+    return ctypes.addressof(ctypes.c_char.from_buffer(memory))  # type: ignore[arg-type]
