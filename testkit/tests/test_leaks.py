@@ -108,6 +108,42 @@ LEAKS = {
         """,
         ["shared mapping: /dev/zero*"],
     ),
+    "foreign arena": (
+        """
+        import os
+        from processing_core._memory import arena
+        from processing_core._platform.shared_file import SharedFile
+        kept = []
+        def test_it():
+            arena.allocate(64)
+            theirs = SharedFile.create("arena", 1 << 16, 1 << 16)
+            kept.append(arena.Arena(theirs, owned=False))
+        """,
+        [
+            "descriptor: * -> /memfd:processing-arena*",
+            "descriptor: * -> /memfd:processing-arena*",
+            "shared mapping: /memfd:processing-arena*",
+        ],
+    ),
+    "descriptor of the arena": (
+        """
+        from processing_core._memory import arena
+        from processing_core._platform import holds
+        def test_it():
+            arena.allocate(64)
+            holds.reopen(arena.arenas_of_this_process()[0].file.descriptor)
+        """,
+        ["descriptor: * -> /memfd:processing-arena*"],
+    ),
+    "block": (
+        """
+        from processing_core._memory import arena
+        kept = []
+        def test_it():
+            kept.append(arena.allocate(1000))
+        """,
+        ["blocks: 1024 bytes of the arenas are still in use"],
+    ),
     "file in the temp folder": (
         """
         import tempfile
@@ -198,6 +234,31 @@ def test_the_child_of_another_session_is_collected(pytester: pytest.Pytester) ->
         """
     )
     pytester.runpytest_subprocess(*QUICK).assert_outcomes(passed=1)
+
+
+def test_the_arena_stays_and_its_blocks_come_back(pytester: pytest.Pytester) -> None:
+    pytester.makepyfile(
+        """
+        import os
+        from processing_core._memory import arena
+
+        def test_first():
+            arena.allocate(64)
+            assert len(arena.arenas_of_this_process()) == 1
+
+        def test_cycle():
+            holder = [arena.allocate(4096)]
+            holder.append(holder)
+
+        def test_child():
+            block = arena.allocate(64)
+            child = os.fork()
+            if child == 0:
+                os._exit(0)
+            os.waitpid(child, 0)
+        """
+    )
+    pytester.runpytest_subprocess(*QUICK).assert_outcomes(passed=3)
 
 
 @pytest.mark.parametrize(

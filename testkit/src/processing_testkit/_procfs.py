@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -141,8 +142,14 @@ def native_threads() -> set[int]:
         return set()
 
 
-def shared_mappings() -> set[str]:
-    """The shared memory that this process has mapped: memfds, /dev/shm files, anonymous."""
+def shared_mappings(without: Collection[tuple[int, int]] = ()) -> set[str]:
+    """The shared memory that this process has mapped: memfds, /dev/shm files, anonymous.
+
+    ``without`` are the device and inode of files that are left out.
+    """
+    left_out = {
+        (f"{os.major(device):02x}:{os.minor(device):02x}", str(inode)) for device, inode in without
+    }
     result: set[str] = set()
     try:
         with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
@@ -151,7 +158,7 @@ def shared_mappings() -> set[str]:
         return result
     for line in lines:
         match = _SHARED_MAPPING.match(line.rstrip("\n"))
-        if match is not None:
+        if match is not None and (match[1], match[2]) not in left_out:
             result.add(f"{match[3]} (device {match[1]}, inode {match[2]})")
     return result
 

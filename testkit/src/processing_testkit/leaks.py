@@ -23,19 +23,26 @@ from processing_testkit import _procfs
 from processing_testkit._orphans import reap
 from processing_testkit._procfs import ProcessInfo
 
-__all__ = ["KINDS", "Helper", "LeakCheck", "Snapshot"]
+__all__ = ["KINDS", "Kept", "LeakCheck", "Snapshot"]
 
-KINDS = ("processes", "threads", "descriptors", "mappings", "files")
+KINDS = ("processes", "threads", "descriptors", "mappings", "blocks", "files")
 
 SHM = Path("/dev/shm")  # noqa: S108 - looked at, not written to
 
 
 @dataclass(frozen=True)
-class Helper:
-    """What stays between tests by design: a process, and our descriptors that lead to it."""
+class Kept:
+    """What stays between tests by design: a process and our descriptors that lead to it; shared
+    memory that blocks are cut from, with its descriptors.
+    """
 
     pids: frozenset[int] = frozenset()
     descriptors: frozenset[int] = frozenset()
+    files: frozenset[tuple[int, int]] = frozenset()
+    """The device and inode of each file that stays mapped."""
+
+    used: int = 0
+    """The bytes in blocks of these files. They are to come back, though the files stay."""
 
 
 @dataclass(frozen=True)
@@ -46,33 +53,35 @@ class Snapshot:
     threads: dict[int, str] = field(default_factory=dict)
     descriptors: dict[tuple[int, int, str], str] = field(default_factory=dict)
     mappings: set[str] = field(default_factory=set)
+    blocks: int = 0
     files: set[str] = field(default_factory=set)
 
 
 class LeakCheck:
     """Takes snapshots and compares them.
 
-    ``ignored_pids`` are processes of the test machinery. ``find_helper`` asks the library what it
+    ``ignored_pids`` are processes of the test machinery. ``find_kept`` asks the library what it
     keeps between uses; it is asked again for every snapshot.
     """
 
     def __init__(
         self,
         ignored_pids: Collection[int] = (),
-        find_helper: Callable[[], Helper] = Helper,
+        find_kept: Callable[[], Kept] = Kept,
         patience: float = 5.0,
     ) -> None:
         self._ignored_pids = set(ignored_pids)
-        self._find_helper = find_helper
+        self._find_kept = find_kept
         self._patience = patience
 
     def snapshot(self) -> Snapshot:
-        helper = self._find_helper()
+        kept = self._find_kept()
         return Snapshot(
-            processes=self._processes(helper),
+            processes=self._processes(kept),
             threads=_threads(),
-            descriptors=_descriptors(helper),
-            mappings=_procfs.shared_mappings(),
+            descriptors=_descriptors(kept),
+            mappings=_procfs.shared_mappings(kept.files),
+            blocks=kept.used,
             files=_files(),
         )
 
@@ -96,7 +105,7 @@ class LeakCheck:
         for _ in range(20):
             new = [
                 info
-                for key, info in self._processes(self._find_helper()).items()
+                for key, info in self._processes(self._find_kept()).items()
                 if key not in before.processes
             ]
             if not new:
@@ -108,11 +117,11 @@ class LeakCheck:
                     _kill(info.pid)
             time.sleep(0.02)
 
-    def _processes(self, helper: Helper) -> dict[tuple[int, int], ProcessInfo]:
+    def _processes(self, kept: Kept) -> dict[tuple[int, int], ProcessInfo]:
         return {
             info.key: info
             for info in _procfs.descendants(os.getpid())
-            if info.pid not in self._ignored_pids and info.pid not in helper.pids
+            if info.pid not in self._ignored_pids and info.pid not in kept.pids
         }
 
     def _compare(
@@ -144,6 +153,10 @@ class LeakCheck:
             found += [
                 f"shared mapping: {text}" for text in sorted(after.mappings - before.mappings)
             ]
+        if "blocks" not in allowed and after.blocks > before.blocks:
+            found.append(
+                f"blocks: {after.blocks - before.blocks} bytes of the arenas are still in use"
+            )
         if "files" not in allowed:
             new_files = sorted(after.files - before.files)
             found += [f"file: {path}" for path in _not_of_others(new_files)]
@@ -166,14 +179,14 @@ def _threads() -> dict[int, str]:
     return result
 
 
-def _descriptors(helper: Helper) -> dict[tuple[int, int, str], str]:
+def _descriptors(kept: Kept) -> dict[tuple[int, int, str], str]:
     own = os.getpid()
     result = {
         (own, number, target): f"{number} -> {target}"
         for number, target in _procfs.descriptors().items()
-        if number not in helper.descriptors
+        if number not in kept.descriptors
     }
-    for pid in helper.pids:
+    for pid in kept.pids:
         if sys.platform != "win32" and not _procfs.catches(pid, signal.SIGCHLD):
             continue  # it is still starting: the handler is the last thing that it sets up
         for number, target in _procfs.descriptors(pid).items():

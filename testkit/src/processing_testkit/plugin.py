@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING
 import pytest
 
 from processing_testkit import load
-from processing_testkit._helper import forkserver_helper
+from processing_testkit._helper import kept_by_library
 from processing_testkit._orphans import adopt_orphans
 from processing_testkit.deadline import make_deadline
 from processing_testkit.leaks import KINDS, LeakCheck
@@ -47,7 +47,7 @@ class TestRun:
         machinery = list(self.deadline.pids)
         if busy:
             machinery += self._closing.enter_context(load.busy_cores(busy))
-        self.leak_check = LeakCheck(machinery, forkserver_helper, patience)
+        self.leak_check = LeakCheck(machinery, kept_by_library, patience)
 
     def close(self) -> None:
         self._closing.close()
