@@ -16,6 +16,11 @@ if TYPE_CHECKING:
     SendT_contra = TypeVar("SendT_contra", contravariant=True, default=Any)
     RecvT_co = TypeVar("RecvT_co", covariant=True, default=Any)
 
+    ItemT = TypeVar("ItemT", default=Any)
+
+    class Container(Generic[ItemT]):
+        """Takes and gives objects of one type."""
+
     class Channel(Generic[SendT_contra, RecvT_co]):
         """Takes objects of one type and gives objects of another."""
 
@@ -24,7 +29,12 @@ if TYPE_CHECKING:
 else:
     from types import GenericAlias
 
-    SendT_contra = RecvT_co = object
+    SendT_contra = RecvT_co = ItemT = object
+
+    class Container:
+        """Takes and gives objects of one type."""
+
+        __class_getitem__ = classmethod(GenericAlias)
 
     class Channel:
         """Takes objects of one type and gives objects of another."""

@@ -19,8 +19,10 @@ __all__ = [
     "InvalidType",
     "MethodFixedError",
     "MisuseError",
+    "OwnerDiedWarning",
     "ProcessError",
     "SerializationError",
+    "SharingError",
     "StartError",
     "TimeoutError",
 ]
@@ -66,5 +68,16 @@ class SerializationError(ProcessError, PicklingError):
     """An object cannot travel to another process; the message names it and where it was found."""
 
 
+class SharingError(SerializationError, RuntimeError):
+    """An object that processes share was pickled otherwise than on its way to another of them."""
+
+
 class StartError(ProcessError, RuntimeError):
     """A child process could not be started."""
+
+
+class OwnerDiedWarning(RuntimeWarning):
+    """A robust lock was taken over from a process or thread that ended while it held it.
+
+    What the lock guards may be half changed.
+    """

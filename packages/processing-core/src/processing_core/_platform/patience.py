@@ -43,23 +43,42 @@ class Patience:
 
     def wait(self, poll: Callable[[int | None], list[tuple[int, int]]]) -> None:
         """Return when ``poll`` (of a select.poll object, milliseconds) finds something."""
+        start = perf_counter()
+        if self.begins_with_looking():
+            for _ in range(LOOKS):
+                if poll(0):
+                    self.found(start)
+                    return
+            poll(None)
+            self.looked_in_vain(start)
+        else:
+            poll(None)
+            self.slept(start)
+
+    def begins_with_looking(self) -> bool:
+        """Whether the wait that begins now shall begin with looking.
+
+        The caller says afterwards how it went: found, looked_in_vain or slept.
+        """
         look = self._looking < self._asleep
         self._until_trial -= 1
         if self._until_trial < 0:
             look = not look
             self._interval = min(2 * self._interval, LAST_TRIAL)
             self._until_trial = self._interval
-        start = perf_counter()
-        if look and several_cpus():
-            for _ in range(LOOKS):
-                if poll(0):
-                    self._learn_looking(perf_counter() - start)
-                    return
-            poll(None)
-            self._learn_looking(min(perf_counter() - start, LONG) + LOOKING_IN_VAIN)
-        else:
-            poll(None)
-            self._asleep += WEIGHT * (min(perf_counter() - start, LONG) - self._asleep)
+        return look and several_cpus()
+
+    def found(self, start: float) -> None:
+        """Looking found what was waited for since ``start`` (time.perf_counter())."""
+        self._learn_looking(perf_counter() - start)
+
+    def looked_in_vain(self, start: float) -> None:
+        """Looking found nothing, and it came to sleeping after all."""
+        self._learn_looking(min(perf_counter() - start, LONG) + LOOKING_IN_VAIN)
+
+    def slept(self, start: float) -> None:
+        """The wait was asleep from its beginning."""
+        self._asleep += WEIGHT * (min(perf_counter() - start, LONG) - self._asleep)
 
     def _learn_looking(self, cost: float) -> None:
         better = self._looking < self._asleep

@@ -1,0 +1,1 @@
+"""Channels in shared memory that carry the messages of queues."""

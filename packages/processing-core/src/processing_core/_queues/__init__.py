@@ -1,0 +1,1 @@
+"""Queues: what users put objects into and get them out of, over channels in shared memory."""

@@ -1,0 +1,481 @@
+"""Owns channels: a ring in a shared file, with its guards, its sleepers and its mailboxes.
+
+Any number of threads of any number of processes put and get; there are no helper threads. Producers
+have a mutex among themselves and consumers another, so that one producer and one consumer never meet.
+Both are robust: a process that is killed at any moment leaves the channel usable.
+
+Who has to hold both takes the consumers' first.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+import threading
+import time
+import weakref
+from time import perf_counter
+
+assert sys.platform != "win32"
+
+from processing_core import _lifecycle
+from processing_core._clock import checked_timeout
+from processing_core._platform import holds
+from processing_core._platform.children import has_ended
+from processing_core._platform.mailbox import Mailbox
+from processing_core._platform.patience import Patience
+from processing_core._platform.polling import wait_for
+from processing_core._platform.pthreads import Pthreads, address_of, pthreads
+from processing_core._platform.semlocks import SEM_VALUE_MAX, SEMAPHORE, SemLock
+from processing_core._platform.shared_file import SharedFile
+from processing_core._ring import layout
+from processing_core._ring.blocks import BlockTable
+from processing_core._ring.guards import FileMutexes, Guard, TooLateError
+from processing_core._ring.layout import (
+    ATTENTION,
+    BYTES_IN,
+    BYTES_OUT,
+    DONE,
+    GETTERS,
+    HEAD,
+    JOINERS,
+    LOW_32,
+    LOW_64,
+    PUTTERS,
+    TAIL,
+)
+from processing_core._ring.parcels import Label
+from processing_core._ring.ring import SPECIAL, Ring
+from processing_core._ring.sleepers import Sleepers
+from processing_core.errors import InvalidArgument
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+__all__ = ["BELL", "FOR_MESSAGES", "FOR_REPORTS", "FOR_ROOM", "Channel", "moment", "patient"]
+
+# Address space, not memory: as much of it as is written takes memory.
+FILE_BYTES = 1 << 36
+LEAST_FILE_BYTES = 1 << 20
+# How long a call that shall not wait waits for a guard nevertheless: its holder is at work.
+AT_ONCE_SECONDS = 5.0
+# How often to look for a message before sleeping, some 30 microseconds.
+LOOKS = 600
+# A sleeper looks by itself after so long (seconds), in case one who was to wake it was killed; and
+# more often if the list of sleepers is full.
+LOOK_SECONDS = 1.0
+CROWDED_LOOK_SECONDS = 0.01
+# What sleepers wait for; the indexes of their lists and semaphores.
+FOR_MESSAGES, FOR_ROOM, FOR_REPORTS = range(3)
+BELL = b"!"
+# Two mutexes need stores to be seen in their order, which these processors promise.
+ORDERED = ("x86_64", "amd64", "i386", "i586", "i686")
+
+
+class Channel:
+    """A channel in this process. ``maxsize`` messages at most (0: any number), and ``ceiling`` bytes."""
+
+    def __init__(
+        self, file: SharedFile, mailbox: Mailbox, room: Mailbox | None, maxsize: int, ceiling: int
+    ) -> None:
+        self._file = file
+        self._mailbox = mailbox
+        # Readable while there is room, once somebody waits for that by a descriptor.
+        self._room = room
+        self._maxsize = maxsize
+        self._memory = file.map
+        self._words = words = memoryview(file.map).cast("Q")
+        self._ring = Ring(
+            file.map, words, file.size, file.reserve, file.discard, ceiling or None
+        )
+        self._table = BlockTable(
+            words, file.size, file.reserve, file.discard, self._is_held, has_ended
+        )
+        self._sleepers = [
+            Sleepers(words, counter, start)
+            for counter, start in zip((GETTERS, PUTTERS, JOINERS), layout.SLEEPERS, strict=True)
+        ]
+        self._make_guards()
+        self._patience = Patience()
+        self._pid = os.getpid()
+        # Where this process has holds on the blocks that it has mapped, and how often on each.
+        self._holder: int | None = None
+        self._mapped: dict[int, int] = {}
+        self._token: int | None = None
+        self._fence = threading.Lock()
+        _channels.add(self)
+        _hook_into_forks()
+
+    def _make_guards(self) -> None:
+        file = self._file
+        functions: Pthreads | FileMutexes | None = pthreads()
+        self._base = 0
+        # The semaphores of sleepers, each made when this process first needs it.
+        self._semaphores: dict[tuple[int, int], SemLock] = {}
+        if isinstance(functions, Pthreads):
+            self._base = base = address_of(file.map)
+            put_at, get_at = (base + place for place in layout.MUTEXES)
+            self._putting = Guard(functions, put_at, self._recover_putting)
+            self._getting = Guard(functions, get_at, self._recover_getting)
+        else:
+            functions = FileMutexes(file.descriptor, self._words)
+            self._putting = Guard(functions, 0, self._recover_putting)
+            self._getting = Guard(functions, 1, self._recover_getting)
+        if os.uname().machine.lower() not in ORDERED:
+            self._getting = self._putting = Guard(
+                functions, self._putting.address, self._recover_all
+            )
+        # The same for both guards: what they lock is given by address.
+        self._trylock, self._unlock = self._putting.trylock, self._putting.unlock
+
+    @classmethod
+    def _create(cls, maxsize: int, ceiling: int) -> tuple[Any, ...]:
+        """A new channel's file, mailboxes and limits: the arguments of __init__."""
+        file = SharedFile.create("queue", FILE_BYTES, LEAST_FILE_BYTES)
+        mailbox = Mailbox.create()
+        try:
+            room = Mailbox.create() if maxsize or ceiling else None
+        except BaseException:
+            mailbox.close()
+            raise
+        words = memoryview(file.map).cast("Q")
+        Ring(file.map, words, file.size, file.reserve, file.discard).format()
+        functions = pthreads()
+        if functions is not None:
+            base = address_of(file.map)
+            for place in layout.MUTEXES:
+                functions.init_mutex(base + place)
+        else:
+            # There are no semaphores to sleep on, so everybody waits by the descriptors.
+            words[GETTERS] = words[PUTTERS] = ATTENTION
+            if room is not None:
+                room.put(BELL, [])
+        return file, mailbox, room, maxsize, ceiling
+
+    def __del__(self) -> None:
+        for box in (getattr(self, "_mailbox", None), getattr(self, "_room", None)):
+            if box is not None:
+                box.close()
+        if getattr(self, "_holder", None) is not None:
+            os.close(self._holder)
+
+    # What is there
+
+    def _has_messages(self) -> bool:
+        words = self._words
+        return bool(words[HEAD] >> 32 != words[TAIL] >> 32)
+
+    def _is_full(self, weight: int = 1) -> bool:
+        words = self._words
+        ceiling = self._ring.ceiling
+        if self._maxsize and len(self._ring) >= self._maxsize:
+            return True
+        return (
+            ceiling is not None and (words[BYTES_IN] - words[BYTES_OUT] & LOW_64) + weight > ceiling
+        )
+
+    def _has_room(self) -> bool:
+        return not self._is_full()
+
+    # After a death, with the guard held of the one who died
+
+    def _recover_putting(self) -> None:
+        self._ring.recover(_weigh)
+        self._table.recover()
+        self._sleepers[FOR_MESSAGES].recover()
+        self._wake(FOR_MESSAGES)
+        self._ring_bells()
+
+    def _recover_getting(self) -> None:
+        self._sleepers[FOR_ROOM].recover()
+        self._sleepers[FOR_REPORTS].recover()
+        self._wake(FOR_ROOM)
+        while self._wake(FOR_REPORTS):
+            continue
+        self._putting.run(self._ring.give_back_unused)
+        self._ring_bells()
+
+    def _recover_all(self) -> None:
+        """Where one guard is both."""
+        self._recover_putting()
+        for which in (FOR_ROOM, FOR_REPORTS):
+            self._sleepers[which].recover()
+            self._wake(which)
+
+    # Waking
+
+    def _semaphore(self, which: int, place: int, *, fresh: bool = False) -> SemLock | None:
+        """What the sleeper at a place sleeps on; None where there is no such thing.
+
+        ``fresh`` makes it anew, for a sleeper who has just got the place: nobody else uses it.
+        """
+        functions = pthreads()
+        if functions is None:
+            return None
+        address = self._base + layout.SEMAPHORES[which] + layout.SEMAPHORE_BYTES * place
+        if fresh:
+            functions.init_semaphore(address, 0)
+        semaphore = self._semaphores.get((which, place))
+        if semaphore is None:
+            semaphore = SemLock._rebuild(address, SEMAPHORE, SEM_VALUE_MAX, None)
+            self._semaphores[which, place] = semaphore
+        return semaphore
+
+    def _wake(self, which: int) -> bool:
+        """Wake one who sleeps. With the guard held: for messages the producers', else the consumers'."""
+        place = self._sleepers[which].take()
+        if place is None:
+            return False
+        semaphore = self._semaphore(which, place)
+        if semaphore is not None:
+            semaphore.release()
+        return True
+
+    def _wake_getters(self, count: int = 1) -> None:
+        """With the producers' guard, after a commit: somebody waits for messages."""
+        waiting = self._words[GETTERS]
+        while count and waiting & LOW_32 and self._wake(FOR_MESSAGES):
+            count -= 1
+        if waiting & ATTENTION:
+            self._order_stores()
+            if len(self._ring) <= 1 or not self._base:
+                self._mailbox.put(BELL, [])
+
+    def _wake_putters(self) -> None:
+        """With the consumers' guard, after a commit: somebody waits for room, or by a descriptor."""
+        waiting = self._words[PUTTERS]
+        if waiting & LOW_32:
+            self._wake(FOR_ROOM)
+        if waiting & ATTENTION:
+            if not self._has_messages():
+                self._mailbox.empty()
+            self._order_stores()
+            self._ring_bells()
+
+    def _ring_bells(self) -> None:
+        """Make the descriptors readable that should be."""
+        if self._words[GETTERS] & ATTENTION and self._has_messages():
+            self._mailbox.put(BELL, [])
+        if self._words[PUTTERS] & ATTENTION and self._room is not None and self._has_room():
+            self._room.empty()
+            self._room.put(BELL, [])
+
+    def _silence_room(self) -> None:
+        """With the producers' guard, after a commit: there may be no room any more."""
+        if self._room is not None and self._words[PUTTERS] & ATTENTION and self._is_full():
+            self._room.empty()
+            self._order_stores()
+            if self._has_room():
+                self._room.put(BELL, [])
+
+    def _order_stores(self) -> None:
+        """Have what was stored seen by others before anything is read that follows."""
+        with self._fence:
+            return
+
+    def _arm(self, which: int) -> int:
+        """A descriptor that is readable while there are messages, or while there is room."""
+        box = self._mailbox if which == FOR_MESSAGES else self._room
+        assert box is not None
+        words = self._words
+        if not words[PUTTERS] & words[GETTERS] & ATTENTION:
+
+            def arm_putters() -> None:
+                words[PUTTERS] |= ATTENTION
+
+            def arm_getters() -> None:
+                words[GETTERS] |= ATTENTION
+                self._ring_bells()
+
+            self._getting.run(arm_putters)
+            self._putting.run(arm_getters)
+        return box.fileno()
+
+    # Waiting
+
+    def _wait(
+        self, attempt: Callable[[], bool], which: int, limit: float | None, failure: type[Exception]
+    ) -> None:
+        """Call ``attempt`` with the guard held until it succeeds, sleeping in between.
+
+        :raises failure: when that was not before ``limit`` (time.monotonic(); 0.0: at once)
+        """
+        if which == FOR_MESSAGES:
+            own, other, promising = self._getting, self._putting, self._has_messages
+        elif which == FOR_ROOM:
+            own, other, promising = self._putting, self._getting, self._has_room
+        else:
+            own, other, promising = self._getting, self._getting, self._all_done
+        sleepers = self._sleepers[which]
+        place: int | None = None
+        semaphore: SemLock | None = None
+        done = False
+
+        def register() -> bool:
+            """Go on the list, unless there is something to do at once."""
+            nonlocal place, semaphore
+            if promising():
+                return False
+            if place is None:
+                place = sleepers.register(self._pid)
+                if place is not None:
+                    semaphore = self._semaphore(which, place, fresh=True)
+            else:
+                sleepers.sleep_again(place)
+            return True
+
+        def leave() -> None:
+            assert place is not None
+            if sleepers.leave(place) and not done and promising():
+                self._wake(which)  # what this one was woken for
+
+        if which == FOR_MESSAGES and limit != 0.0 and not promising():
+            self._look_before_sleeping()
+        try:
+            while True:
+                try:
+                    if own.run(attempt, patient(limit)):
+                        done = True
+                        return
+                    left = None if limit is None else limit - time.monotonic()
+                    if left is not None and left <= 0:
+                        raise failure
+                    asleep = other.run(register, patient(limit))
+                except TooLateError:
+                    raise failure from None
+                if asleep:
+                    self._sleep(which, left, semaphore)
+        finally:
+            if place is not None:
+                other.run(leave)
+
+    def _look_before_sleeping(self) -> None:
+        """Look for a message for a while, if that pays: being woken takes longer."""
+        words, patience = self._words, self._patience
+        start = perf_counter()
+        if patience.begins_with_looking():
+            for _ in range(LOOKS):
+                if words[HEAD] != words[TAIL]:
+                    patience.found(start)
+                    return
+            self._looking_since = -start
+        else:
+            self._looking_since = start
+
+    _looking_since = 0.0
+
+    def _sleep(self, which: int, left: float | None, semaphore: SemLock | None) -> None:
+        pause = CROWDED_LOOK_SECONDS if self._base and semaphore is None else LOOK_SECONDS
+        if left is not None:
+            pause = min(pause, left)
+        if semaphore is not None:
+            semaphore.acquire(True, pause)
+        elif which == FOR_MESSAGES:
+            wait_for(self._mailbox.fileno(), pause)
+        elif which == FOR_ROOM and self._room is not None:
+            wait_for(self._room.fileno(), pause)
+        else:
+            time.sleep(min(pause, CROWDED_LOOK_SECONDS))
+        since, self._looking_since = self._looking_since, 0.0
+        if since and which == FOR_MESSAGES:
+            (self._patience.slept if since > 0 else self._patience.looked_in_vain)(abs(since))
+
+    # Reports
+
+    def _all_done(self) -> bool:
+        words = self._words
+        return bool(words[DONE] == words[TAIL] >> 32)
+
+    def _task_done(self) -> None:
+        def report() -> bool:
+            if self._all_done():
+                return False
+            self._words[DONE] = self._words[DONE] + 1 & LOW_32
+            if self._all_done():
+                while self._wake(FOR_REPORTS):
+                    continue
+            return True
+
+        if not self._getting.run(report):
+            raise InvalidArgument("task_done() was called more often than items were put")
+
+    def _join(self) -> None:
+        self._wait(self._all_done, FOR_REPORTS, None, queue.Empty)
+
+    # Forks
+
+    def _is_held(self, offset: int) -> bool:
+        return holds.is_held_by_others(self._file.descriptor, offset)
+
+    def _before_fork(self) -> None:
+        if self._mapped:
+            self._token = holds.reopen(self._file.descriptor)
+            if self._token is not None:
+                for offset in list(self._mapped):
+                    holds.hold(self._token, offset)
+
+    def _after_fork_in_parent(self) -> None:
+        if self._token is not None:
+            os.close(self._token)
+            self._token = None
+
+    def _after_fork_in_child(self) -> None:
+        self._pid = os.getpid()
+        self._fence = threading.Lock()
+        if self._holder is not None:
+            os.close(self._holder)
+        self._holder, self._token = self._token, None
+        self._putting.after_fork_in_child()
+        self._getting.after_fork_in_child()
+
+
+def moment(block: bool, timeout: float | None) -> float | None:
+    """When a call gives up (time.monotonic()); 0.0 for at once, None for never."""
+    if not block:
+        return 0.0
+    seconds = None if timeout is None else checked_timeout(timeout)
+    if seconds is None:
+        return None
+    return time.monotonic() + seconds if seconds else 0.0
+
+
+def patient(limit: float | None) -> float | None:
+    """A guard is waited for a little even by those who shall not wait: its holder is at work."""
+    return None if limit is None else max(limit, time.monotonic() + AT_ONCE_SECONDS)
+
+
+def _weigh(kind: int, data: bytes) -> int:
+    return Label.decode(data).weight if kind == SPECIAL else len(data)
+
+
+_channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+
+
+class _Hooks:
+    installed = False
+    lock = threading.Lock()
+
+
+def _hook_into_forks() -> None:
+    with _Hooks.lock:
+        if not _Hooks.installed:
+            _Hooks.installed = True
+            _lifecycle.on_fork(_before_fork, _after_fork_in_parent, _after_fork_in_child)
+
+
+def _before_fork() -> None:
+    for channel in list(_channels):
+        channel._before_fork()
+
+
+def _after_fork_in_parent() -> None:
+    for channel in list(_channels):
+        channel._after_fork_in_parent()
+
+
+def _after_fork_in_child() -> None:
+    for channel in list(_channels):
+        channel._after_fork_in_child()

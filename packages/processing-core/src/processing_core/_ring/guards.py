@@ -1,0 +1,169 @@
+"""Owns guards: the robust mutexes of a channel, and how one is taken.
+
+A guard is taken within the try whose finally gives it back, since giving back what one does not hold
+does no harm; so a signal handler may raise at any point in between.
+"""
+
+from __future__ import annotations
+
+import errno
+import os
+import sys
+import threading
+import time
+
+assert sys.platform != "win32"
+
+import fcntl
+
+from processing_core._platform.pthreads import Pthreads
+from processing_core._ring.layout import USERS
+from processing_core.errors import MisuseError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import TypeVar
+
+    ResultT = TypeVar("ResultT")
+
+__all__ = ["DEADLOCK", "FileMutexes", "Guard", "TooLateError"]
+
+DEADLOCK = errno.EDEADLK
+# How often to try for a mutex that is taken before sleeping for it: operations take microseconds.
+TRIALS = 40
+# The longest sleep for a mutex before signal handlers may run: its holder may be stopped.
+SLEEP_SECONDS = 0.05
+LOOK_SECONDS = 0.0005
+
+
+class TooLateError(Exception):
+    """A guard could not be had in time, because its holder is stopped."""
+
+
+class Guard:
+    """A mutex at ``address``; ``recover`` is called with it held when its holder was killed.
+
+    The hot path calls ``trylock`` and ``unlock`` by itself, as ``run`` does it.
+    """
+
+    __slots__ = ("_functions", "_recover", "address", "trylock", "unlock")
+
+    def __init__(
+        self, functions: Pthreads | FileMutexes, address: int, recover: Callable[[], None]
+    ) -> None:
+        self._functions = functions
+        self.address = address
+        self._recover = recover
+        self.trylock = functions.trylock
+        self.unlock = functions.unlock
+
+    def lock_after(self, code: int, limit: float | None = None) -> int:
+        """Take the mutex after a first attempt has returned ``code``; returns 0.
+
+        :raises MisuseError: when this very thread holds it: something interrupted an operation
+        :raises TooLateError: when it cannot be had before ``limit`` (time.monotonic())
+        """
+        trials = TRIALS
+        while code in (errno.EBUSY, errno.ETIMEDOUT):
+            if trials:
+                trials -= 1
+                code = self.trylock(self.address)
+                continue
+            wait = SLEEP_SECONDS
+            if limit is not None:
+                wait = min(wait, limit - time.monotonic())
+                if wait <= 0:
+                    raise TooLateError
+            code = self._functions.timedlock(self.address, wait)
+        if code == errno.EOWNERDEAD:
+            self._functions.consistent(self.address)
+            self._recover()
+        elif code == DEADLOCK:
+            raise MisuseError(
+                "a signal handler or a finalizer uses a queue while it interrupts an operation of "
+                "the same thread on it"
+            )
+        elif code:
+            raise OSError(code, os.strerror(code))
+        return 0
+
+    def run(self, function: Callable[[], ResultT], limit: float | None = None) -> ResultT:
+        """Call a function with the mutex held. See lock_after."""
+        code = 0
+        try:
+            code = self.trylock(self.address)
+            if code:
+                code = self.lock_after(code, limit)
+            return function()
+        finally:
+            if code != DEADLOCK:
+                self.unlock(self.address)
+
+    def after_fork_in_child(self) -> None:
+        """Other threads' locks are not the child's."""
+        if isinstance(self._functions, FileMutexes):
+            self._functions.after_fork_in_child()
+
+
+class FileMutexes:
+    """Mutexes for where there are no robust ones, with the same functions.
+
+    Each is a byte of the file: a lock between the threads of a process, and a record lock between
+    processes, which the kernel frees with its process. A word says which process holds it: whoever
+    gets it and finds another's number there takes over from one that was killed.
+    """
+
+    __slots__ = ("_descriptor", "_holders", "_threads", "_words")
+
+    def __init__(self, descriptor: int, words: memoryview) -> None:
+        self._descriptor = descriptor
+        self._words = words
+        self.after_fork_in_child()
+
+    def after_fork_in_child(self) -> None:
+        """Other threads' locks are not the child's."""
+        self._threads = [threading.Lock() for _ in USERS]
+        self._holders: list[int | None] = [None for _ in USERS]
+
+    def trylock(self, byte: int) -> int:
+        """Take it if it is free; returns an error number as pthreads do."""
+        me = threading.get_ident()
+        if self._holders[byte] == me:
+            return errno.EDEADLK
+        if not self._threads[byte].acquire(blocking=False):
+            return errno.EBUSY
+        try:
+            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
+        except OSError as error:
+            self._threads[byte].release()
+            if error.errno in (errno.EACCES, errno.EAGAIN):
+                return errno.EBUSY
+            raise
+        self._holders[byte] = me
+        user = USERS[byte]
+        before, self._words[user] = self._words[user], os.getpid()
+        return errno.EOWNERDEAD if before else 0
+
+    def timedlock(self, byte: int, seconds: float) -> int:
+        """Take it, waiting for so long at most."""
+        end = time.monotonic() + seconds
+        while (code := self.trylock(byte)) == errno.EBUSY:
+            if time.monotonic() >= end:
+                return errno.ETIMEDOUT
+            time.sleep(LOOK_SECONDS)
+        return code
+
+    def consistent(self, _byte: int) -> int:
+        """What a killed process left was put right."""
+        return 0
+
+    def unlock(self, byte: int) -> int:
+        """Give it back; EPERM when this thread does not hold it."""
+        if self._holders[byte] != threading.get_ident():
+            return errno.EPERM
+        self._words[USERS[byte]] = 0
+        fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
+        self._holders[byte] = None
+        self._threads[byte].release()
+        return 0

@@ -1,0 +1,493 @@
+"""Owns how objects become messages of a channel and messages objects: put and get.
+
+Getting never loses a message to a signal handler that raises: what was taken and not returned is kept
+for the next call in the same process.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import sys
+from collections import deque
+
+assert sys.platform != "win32"
+
+from processing_core._cpickle import PROTOCOL, dumps, loads
+from processing_core._generic import TYPE_CHECKING, Container, ItemT
+from processing_core._platform import holds
+from processing_core._platform.mailbox import Mailbox
+from processing_core._platform.shared_file import SharedFile
+from processing_core._ring.channel import (
+    FOR_MESSAGES,
+    FOR_ROOM,
+    Channel,
+    moment,
+    patient,
+)
+from processing_core._ring.guards import DEADLOCK, TooLateError
+from processing_core._ring.layout import COUNT_ONE, GETTERS, HEAD, LOW_32, LOW_64, PUTTERS, TAIL
+from processing_core._ring.parcels import NO_BLOCK, Label, Mapped, Parcel, fill, map_privately
+from processing_core._ring.ring import KEPT_END, MARK_BYTES, PLAIN, SPECIAL
+from processing_core._serialize.packer import Packer
+from processing_core._serialize.packing import LEAF_LENGTH, pack
+from processing_core.errors import ClosedError, InvalidArgument, SerializationError
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Iterable
+    from typing import Any
+
+__all__ = ["MessageChannel"]
+
+# A message of at most this size lies in the ring.
+INLINE_BYTES = 32 << 10
+
+
+class MessageChannel(Container[ItemT], Channel):
+    """A channel of objects."""
+
+    _closed = False
+
+    def __init__(
+        self, file: SharedFile, mailbox: Mailbox, room: Mailbox | None, maxsize: int, ceiling: int
+    ) -> None:
+        super().__init__(file, mailbox, room, maxsize, ceiling)
+        # Messages that were taken for a call that did not return them.
+        self._kept: deque[bytes | Parcel] = deque()
+        self._accepted: Parcel | None = None
+        # Whether put and get may take the short way: no limits, and not closed.
+        self._direct = not (maxsize or ceiling)
+        self._put_at, self._get_at = self._putting.address, self._getting.address
+
+    def close(self) -> None:
+        """This process will neither put nor get any more. May be called again.
+
+        What was put stays for the others.
+        """
+        self._closed = True
+        self._direct = False
+
+    def _check_open(self) -> None:
+        if self._closed:
+            raise ClosedError(f"the {type(self).__name__} is closed in this process")
+
+    # Putting
+
+    def put(self, obj: ItemT, block: bool = True, timeout: float | None = None) -> None:
+        """Put an item, waiting while the queue is full.
+
+        :param block: False to raise at once instead of waiting
+        :param timeout: for how many seconds to wait at most; None without limit
+        :raises queue.Full: when there was no room in time
+        :raises ClosedError: (a ValueError) after ``close()`` in this process
+        :raises InvalidArgument: (a ValueError) when the timeout is NaN, or when the item alone is
+            larger than ``max_bytes``
+        :raises MemoryError: when there is no memory for the item; nothing has changed
+
+        Whatever the pickling of the item raises is raised here, and nothing was put.
+        """
+        if not self._direct or timeout is not None:
+            self._put_by_steps(obj, moment(block, timeout))
+            return
+        if type(obj) is bytes and len(obj) <= LEAF_LENGTH:
+            data = dumps(obj, PROTOCOL)
+        else:
+            packed = pack(obj)
+            if type(packed) is not bytes or len(packed) > INLINE_BYTES:
+                self._put_parcel(packed, None)
+                return
+            data = packed
+        # The hot path: Guard.run and Ring.push with nothing that is not needed here. Its invariant is
+        # theirs: what is written before the last store is nobody's yet.
+        words, address, length = self._words, self._put_at, len(data)
+        need = (length + 23) & ~15
+        code = 0
+        try:
+            code = self._trylock(address)
+            if code:
+                code = self._putting.lock_after(code)
+            tail, head = words[0], words[8]  # TAIL, HEAD
+            position = (tail & LOW_32) << 4
+            end = 1 << position.bit_length()
+            ahead = (head & LOW_32) << 4
+            if position < ahead < end:
+                end = ahead
+            if need + MARK_BYTES <= end - position and (position < KEPT_END or head != tail):
+                words[position >> 3] = length
+                position += 8
+                self._memory[position : position + length] = data
+                words[0] = tail + (need >> 4) + COUNT_ONE & LOW_64
+            else:
+                self._ring.push(data)
+            if words[16]:  # GETTERS
+                self._wake_getters()
+        finally:
+            if code != DEADLOCK:
+                self._unlock(address)
+
+    def _put_by_steps(self, obj: Any, limit: float | None) -> None:
+        """As put(), for a queue with limits and one that is closed."""
+        self._check_open()
+        packed = pack(obj)
+        if isinstance(packed, Packer) or len(packed) > INLINE_BYTES:
+            self._put_parcel(packed, limit)
+        else:
+            self._put_limited(packed, len(packed), None, limit)
+
+    def _put_limited(
+        self, data: bytes, weight: int, prepare: Callable[[], bool] | None, limit: float | None
+    ) -> None:
+        """Put a message that there may be no room for.
+
+        ``prepare``, for a SPECIAL one, is called with the guard held before it is put, and returns
+        whether that can go on.
+        """
+        ceiling = self._ring.ceiling
+        if ceiling is not None and weight > ceiling:
+            raise InvalidArgument(
+                f"an item of {weight} bytes can never be put on a queue of max_bytes={ceiling}"
+            )
+
+        def attempt() -> bool:
+            if self._is_full(weight) or (prepare is not None and not prepare()):
+                return False
+            if not self._ring.push(data, PLAIN if prepare is None else SPECIAL, weight):
+                return False
+            if self._words[GETTERS]:
+                self._wake_getters()
+            self._silence_room()
+            return True
+
+        self._wait(attempt, FOR_ROOM, limit, queue.Full)
+
+    def _put_many(self, objects: Iterable[Any]) -> None:
+        """Put all or, on an exception, none; for channels without a limit."""
+        messages: list[bytes] = []
+        for obj in objects:
+            data = pack(obj)
+            if isinstance(data, Packer) or len(data) > INLINE_BYTES:
+                # Those before it first, to keep the order.
+                self._put_all(messages)
+                messages = []
+                self._put_parcel(data, None)
+            else:
+                messages.append(data)
+        self._put_all(messages)
+
+    def _put_all(self, messages: list[bytes]) -> None:
+        def push() -> None:
+            self._ring.push_many(messages)
+            if self._words[GETTERS]:
+                self._wake_getters(len(messages))
+
+        if messages:
+            self._putting.run(push)
+
+    def _put_parcel(self, data: bytes | Packer, limit: float | None) -> None:
+        """Put a message that is too large for the ring or carries descriptors."""
+        if isinstance(data, Packer):
+            parts: list[list[Any]] = [list(data.pieces), *([view] for view in data.buffers)]
+            descriptors = data.descriptors
+        else:
+            parts, descriptors = [[data]], []
+        sizes = [sum(map(len, part)) for part in parts]
+        label = Label(NO_BLOCK, len(descriptors), sizes)
+        warm = False
+        if len(parts) == 1 and sizes[0] <= INLINE_BYTES:
+            label.inline = b"".join(parts[0])
+        else:
+            if limit == 0.0 and self._is_full(label.weight):
+                raise queue.Full  # before anything is copied
+            label.block, warm = self._putting.run(lambda: self._table.take(label.room, self._pid))
+        try:
+            if label.block != NO_BLOCK:
+                offset, _ = self._table.place(label.block)
+                fill(self._memory, self._file.descriptor, offset, parts, warm=warm)
+
+            def prepare() -> bool:
+                if label.block != NO_BLOCK:
+                    self._table.assign(label.block)
+                return not descriptors or self._mailbox.put(_number(self._words[TAIL]), descriptors)
+
+            self._put_limited(label.encode(), label.weight, prepare, limit)
+        except BaseException:
+            if label.block != NO_BLOCK:
+                self._give_back(label.block, unless_queued=True)
+            raise
+
+    def _give_back(self, block: int, *, unless_queued: bool = False) -> None:
+        """This process is done with a block."""
+
+        def release() -> None:
+            # If a signal handler raised after the commit, the message has it.
+            if not (unless_queued and self._table.is_queued(block)):
+                self._table.release(block)
+                self._table.trim()
+
+        self._putting.run(release)
+
+    # Getting
+
+    def get(self, block: bool = True, timeout: float | None = None) -> ItemT:
+        """Remove the oldest item and return it, waiting while there is none.
+
+        Large buffers that were pickled out of band (numpy arrays) are mapped, not copied: the
+        object may be changed, which concerns this process alone, and its memory goes back when the
+        last view of it is gone.
+
+        :param block: False to raise at once instead of waiting
+        :param timeout: for how many seconds to wait at most; None without limit
+        :raises queue.Empty: when there was no item in time
+        :raises ClosedError: (a ValueError) after ``close()`` in this process
+        :raises InvalidArgument: (a ValueError) when the timeout is NaN
+
+        Whatever the unpickling of the item raises is raised here, and the item is gone.
+        """
+        if not self._direct or timeout is not None or self._kept:
+            return self._get_by_steps(moment(block, timeout))  # type: ignore[no-any-return]
+        data: bytes | Parcel | None = None
+        try:
+            # The hot path: Guard.run and Ring.pop with nothing that is not needed here. Its invariant
+            # is theirs: until the store to HEAD the message is in the queue, from then on it is in
+            # ``data``, and if a signal handler raises it is kept.
+            words = self._words
+            if words[8] != words[0]:  # HEAD, TAIL
+                address = self._get_at
+                code = 0
+                try:
+                    code = self._trylock(address)
+                    if code:
+                        code = self._getting.lock_after(code, None if block else patient(0.0))
+                    head = words[8]
+                    position = (head & LOW_32) << 4
+                    if head != words[0] and (length := words[position >> 3]) <= LOW_32:
+                        position += 8
+                        data = self._memory[position : position + length]
+                        words[8] = head + (length + 23 >> 4) + COUNT_ONE & LOW_64
+                        if words[24]:  # PUTTERS
+                            self._wake_putters()
+                        if position >= KEPT_END:
+                            self._tidy()
+                    else:
+                        data = self._take()
+                finally:
+                    if code != DEADLOCK:
+                        self._unlock(address)
+            if data is None:
+                data = self._wait_and_take(None if block else 0.0)
+            if type(data) is bytes:
+                return loads(data)  # type: ignore[no-any-return]
+        except TooLateError:
+            raise queue.Empty from None
+        except KeyboardInterrupt:
+            if data is not None:
+                self._kept.append(data)
+            raise
+        return self._rebuild(data)  # type: ignore[no-any-return]
+
+    def _get_by_steps(self, limit: float | None) -> Any:
+        """As get(), for a queue with limits and one that is closed, and within a time."""
+        self._check_open()
+        if self._kept:
+            return self._rebuild(self._kept.popleft())
+        return self._rebuild(self._wait_and_take(limit))
+
+    def _take(self) -> bytes | Parcel | None:
+        """With the consumers' guard: take the oldest message, None when there is none."""
+        data = self._ring.pop(self._accept)
+        if data is None:
+            return None
+        if self._words[PUTTERS]:
+            self._wake_putters()
+        self._tidy()
+        if isinstance(data, bytes):
+            return data
+        # Its descriptors and its block came before it was removed.
+        parcel, self._accepted = self._accepted, None
+        return parcel
+
+    def _tidy(self) -> None:
+        """With the consumers' guard: give back the memory of messages that were taken."""
+        if self._ring.left:
+            self._ring.left = False
+            self._other_guard(self._ring.give_back_unused)
+        if not self._has_messages() and (self._words[TAIL] & LOW_32) << 4 >= KEPT_END:
+            self._other_guard(self._ring.give_back)
+
+    def _other_guard(self, function: Callable[[], None]) -> None:
+        if self._getting is self._putting:
+            function()
+        else:
+            self._putting.run(function)
+
+    def _accept(self, data: bytes) -> int:
+        """Take what belongs to a SPECIAL message; returns its weight."""
+        label = Label.decode(data)
+        descriptors, failure = None, None
+        if label.descriptors:
+            descriptors, failure = self._collect(_number(self._words[HEAD]))
+        if label.block != NO_BLOCK:
+            self._table.accept(label.block, self._pid)
+        self._accepted = Parcel(label, descriptors, failure)
+        return label.weight
+
+    def _collect(self, number: bytes) -> tuple[list[int] | None, Exception | None]:
+        """The descriptors of a message, from the mailbox, which has them in the same order."""
+        failure: Exception | None = None
+        while True:
+            try:
+                found = self._mailbox.take()
+            except OSError as error:
+                failure = error
+                continue
+            if found is None:
+                return None, failure or SerializationError(
+                    "the descriptors of an item are lost: a process could not open them"
+                )
+            message, descriptors = found
+            if message == number:
+                return descriptors, None
+            # A bell, or the descriptors of a message that was not put: its sender was killed.
+            for descriptor in descriptors:
+                os.close(descriptor)
+
+    def _wait_and_take(self, limit: float | None) -> bytes | Parcel:
+        taken: list[bytes | Parcel] = []
+
+        def attempt() -> bool:
+            data = self._take()
+            if data is not None:
+                taken.append(data)
+            return data is not None
+
+        try:
+            self._wait(attempt, FOR_MESSAGES, limit, queue.Empty)
+        except BaseException:
+            self._kept.extend(taken)
+            raise
+        return taken[0]
+
+    def _get_many(self, most: int, limit: float | None) -> list[Any]:
+        taken: list[bytes | Parcel] = []
+        while self._kept and len(taken) < most:
+            taken.append(self._kept.popleft())
+
+        def attempt() -> bool:
+            while len(taken) < most and (data := self._take()) is not None:
+                taken.append(data)
+            return bool(taken)
+
+        results: list[Any] = []
+        try:
+            if taken:
+                self._getting.run(attempt)
+            else:
+                self._wait(attempt, FOR_MESSAGES, limit, queue.Empty)
+            for data in taken:
+                results.append(loads(data) if isinstance(data, bytes) else self._rebuild(data))
+        except queue.Empty:
+            if not taken:
+                return []
+            raise
+        except BaseException as error:
+            # The one that failed by itself is gone, as with get(); the others come again.
+            done = len(results)
+            skip = 0 if isinstance(error, KeyboardInterrupt) or done == len(taken) else 1
+            self._kept.extend([*taken[:done], *taken[done + skip :]])
+            raise
+        return results
+
+    def _rebuild(self, data: bytes | Parcel) -> Any:
+        """The object of a message."""
+        if isinstance(data, bytes):
+            try:
+                return loads(data)
+            except KeyboardInterrupt:
+                self._kept.append(data)
+                raise
+        block = data.label.block
+        if block == NO_BLOCK:
+            return data.load(memoryview(b""), lambda _: None)
+        offset, size = self._table.place(block)
+        mapped = False
+
+        def map_block(wanted: int) -> Mapped | None:
+            nonlocal mapped
+            view = self._map(block, offset, wanted)
+            mapped = view is not None
+            return view
+
+        try:
+            with memoryview(self._memory)[offset : offset + size] as memory:
+                result = data.load(memory, map_block)
+        except BaseException as error:
+            if isinstance(error, KeyboardInterrupt) and data.failure is None and not mapped:
+                self._kept.append(data)
+            elif not mapped:
+                self._give_back(block)
+            raise
+        if not mapped:
+            self._give_back(block)
+        return result
+
+    # Blocks that are mapped
+
+    def _map(self, block: int, offset: int, size: int) -> Mapped | None:
+        """Map a block of this process's, which goes back when the mapping is gone."""
+        if self._holder is None:
+            self._holder = holds.reopen(self._file.descriptor)
+            if self._holder is None:
+                return None
+        view = map_privately(self._file.descriptor, offset, size)
+        if view is None:
+            return None
+        holds.hold(self._holder, offset)
+        self._mapped[offset] = self._mapped.get(offset, 0) + 1
+        self._table.map(block)
+        view.when_gone = _Gone(self, offset)
+        return view
+
+    def _unmap(self, offset: int) -> None:
+        count = self._mapped.pop(offset, 1) - 1
+        if count:
+            self._mapped[offset] = count
+        elif self._holder is not None:
+            holds.let_go(self._holder, offset)
+
+    def _after_fork_in_child(self) -> None:
+        super()._after_fork_in_child()
+        # They are the parent's, which will return them.
+        for data in self._kept:
+            if isinstance(data, Parcel):
+                data.drop()
+        self._kept = deque()
+        self._accepted = None
+
+    def _memory_in_use(self) -> int:
+        """Bytes of memory that the channel takes, after giving back what nobody needs."""
+
+        def give_back() -> None:
+            self._table.trim(0)
+            self._ring.give_back()
+            self._ring.give_back_unused()
+
+        self._putting.run(give_back)
+        return self._file.used_bytes
+
+
+class _Gone:
+    """What a mapping calls when it is gone; keeps the channel until then."""
+
+    __slots__ = ("_channel", "_offset")
+
+    def __init__(self, channel: MessageChannel[Any], offset: int) -> None:
+        self._channel = channel
+        self._offset = offset
+
+    def __call__(self) -> None:
+        self._channel._unmap(self._offset)
+
+
+def _number(end: int) -> bytes:
+    """The number of a message, from TAIL before it is put or HEAD before it is got."""
+    return (end >> 32).to_bytes(4, "little")
