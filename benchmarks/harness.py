@@ -51,21 +51,25 @@ class MeasurementError(Exception):
 
 @dataclass(frozen=True)
 class Target:
-    """A bound for our figure, as a multiple of theirs, or as theirs and something on top."""
+    """A bound for our figure: a multiple of theirs, theirs and something on top, or a number."""
 
     bound: float
-    kind: Literal["at least", "at most", "at most more"]
+    kind: Literal["at least", "at most", "at most more", "below"]
 
     def reached(self, ours: float, theirs: float) -> bool:
         """Judge two medians."""
         if self.kind == "at most more":
             return ours - theirs <= self.bound
+        if self.kind == "below":
+            return ours < self.bound
         ratio = ours / theirs
         return ratio >= self.bound if self.kind == "at least" else ratio <= self.bound
 
     def __str__(self) -> str:
         if self.kind == "at most more":
             return f"<= theirs + {self.bound:g}"
+        if self.kind == "below":
+            return f"< {self.bound:g}"
         return f"{'>=' if self.kind == 'at least' else '<='} {self.bound:g}x"
 
 
@@ -82,6 +86,11 @@ def at_most(factor: float) -> Target:
 def at_most_more(extra: float) -> Target:
     """Our figure may exceed theirs by so much, in its unit."""
     return Target(extra, "at most more")
+
+
+def below(number: float) -> Target:
+    """Our figure is to be below a number in its unit, whatever theirs is."""
+    return Target(number, "below")
 
 
 @dataclass(frozen=True)

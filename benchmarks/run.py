@@ -1,6 +1,6 @@
 """Compare processing_core with the standard library's multiprocessing, side by side.
 
-    python benchmarks/run.py [pipes] [start] [import] [--quick] [--json FILE]
+    python benchmarks/run.py [pipes] [queues] [locks] [start] [import] [--quick] [--json FILE]
 
 Speeds are reported, not asserted: a missed target is marked and the exit code is 0. It is 1 if
 something could not be measured at all.
@@ -19,12 +19,16 @@ from rich.console import Console
 from rich.progress import Progress
 
 import bench_import
+import bench_locks
 import bench_pipes
+import bench_queues
 import bench_start
 import harness
 
 GROUPS = {
     "pipes": bench_pipes.measurements,
+    "queues": bench_queues.measurements,
+    "locks": bench_locks.measurements,
     "start": bench_start.measurements,
     "import": bench_import.measurements,
 }

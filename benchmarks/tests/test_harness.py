@@ -13,10 +13,21 @@ from rich.console import Console
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import bench_import
+import bench_locks
 import bench_pipes
+import bench_queues
 import bench_start
 import harness
-from harness import Figure, Measurement, MeasurementError, Row, at_least, at_most, at_most_more
+from harness import (
+    Figure,
+    Measurement,
+    MeasurementError,
+    Row,
+    at_least,
+    at_most,
+    at_most_more,
+    below,
+)
 
 
 def row(ours: Sequence[float], theirs: Sequence[float], target: harness.Target | None) -> Row:
@@ -40,6 +51,8 @@ def command(library: harness.Library, quick: bool) -> Sequence[str]:
         (at_most_more(10), 110.0, 100.0, True),
         (at_most_more(10), 110.5, 100.0, False),
         (at_most_more(10), 5.0, 100.0, True),
+        (below(100), 99.0, 1.0, True),
+        (below(100), 100.0, 1000.0, False),
     ],
 )
 def test_target(target: harness.Target, ours: float, theirs: float, reached: bool) -> None:
@@ -51,6 +64,7 @@ def test_targets_are_spelled_as_they_are_meant() -> None:
     assert str(at_least(2)) == ">= 2x"
     assert str(at_most(0.5)) == "<= 0.5x"
     assert str(at_most_more(10)) == "<= theirs + 10"
+    assert str(below(100)) == "< 100"
 
 
 def test_medians_are_compared() -> None:
@@ -154,7 +168,9 @@ def test_a_busy_machine_is_not_quiet() -> None:
     assert not machine(0.1, 0.5).quiet
 
 
-@pytest.mark.parametrize("group", [bench_pipes, bench_start, bench_import])
+@pytest.mark.parametrize(
+    "group", [bench_pipes, bench_queues, bench_locks, bench_start, bench_import]
+)
 def test_every_group_says_what_it_measures(group: object) -> None:
     measurements: list[Measurement] = getattr(group, "measurements")()  # noqa: B009
     assert measurements
