@@ -10,6 +10,7 @@ from processing_core._connection.base import Connection
 from processing_core._connection.pipe import Pipe
 from processing_core._connection.waiting import wait
 from processing_core._process import ParentProcess, Process
+from processing_core._queues import JoinableQueue, Queue, SimpleQueue
 from processing_core.context import (
     active_children,
     activeChildren,
@@ -51,6 +52,7 @@ __all__ = [
     "Connection",
     "InvalidArgument",
     "InvalidType",
+    "JoinableQueue",
     "MethodFixedError",
     "MisuseError",
     "OwnerDiedWarning",
@@ -58,8 +60,10 @@ __all__ = [
     "Pipe",
     "Process",
     "ProcessError",
+    "Queue",
     "SerializationError",
     "SharingError",
+    "SimpleQueue",
     "StartError",
     "TimeoutError",
     "__version__",
@@ -90,14 +94,17 @@ for _public in (
     Connection,
     InvalidArgument,
     InvalidType,
+    JoinableQueue,
     MethodFixedError,
     MisuseError,
     OwnerDiedWarning,
     ParentProcess,
     Process,
     ProcessError,
+    Queue,
     SerializationError,
     SharingError,
+    SimpleQueue,
     StartError,
     TimeoutError,
 ):

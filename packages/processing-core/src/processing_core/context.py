@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from processing_core import _process
+from processing_core import _process, _queues
 from processing_core._connection import pipe
 from processing_core._platform import cpus
 from processing_core._runtime import runtime
@@ -130,6 +130,22 @@ class BaseContext:
     ) -> tuple[Connection[Any, Any], Connection[Any, Any]]:
         """A pair of connected connections. See ``processing_core.Pipe``."""
         return pipe.Pipe(duplex)
+
+    def Queue(  # noqa: N802 - documented name
+        self, maxsize: int = 0, *, max_bytes: int | None = None
+    ) -> _queues.Queue[Any]:
+        """A queue. See ``processing_core.Queue``; it works with every start method."""
+        return _queues.Queue(maxsize, max_bytes=max_bytes)
+
+    def JoinableQueue(  # noqa: N802 - documented name
+        self, maxsize: int = 0, *, max_bytes: int | None = None
+    ) -> _queues.JoinableQueue[Any]:
+        """A joinable queue. See ``processing_core.JoinableQueue``."""
+        return _queues.JoinableQueue(maxsize, max_bytes=max_bytes)
+
+    def SimpleQueue(self) -> _queues.SimpleQueue[Any]:  # noqa: N802 - documented name
+        """A simple queue. See ``processing_core.SimpleQueue``."""
+        return _queues.SimpleQueue()
 
     def get_context(self, method: str | None = None) -> BaseContext:
         """The context of a start method; None for this one.

@@ -4,6 +4,6 @@ from __future__ import annotations
 
 from queue import Empty, Full
 
-from processing_core._queues.queues import JoinableQueue, Queue, SimpleQueue
+from processing_core._queues import JoinableQueue, Queue, SimpleQueue
 
 __all__ = ["Empty", "Full", "JoinableQueue", "Queue", "SimpleQueue"]

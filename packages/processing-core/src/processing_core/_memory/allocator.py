@@ -53,14 +53,11 @@ class Allocator:
 
         To be called with a lock held. A piece of several small parts leaves the others as free.
         """
-        piece = max(size, PIECE_BYTES)
-        if self.end + piece > self.capacity:
-            piece = size
-            if self.end + piece > self.capacity:
-                return None
-        self.end += piece
-        start = self.end - piece
-        count = piece // size
+        count = min(max(1, PIECE_BYTES // size), (self.capacity - self.end) // size)
+        if not count:
+            return None
+        self.end += count * size
+        start = self.end - count * size
         if count > 1:
             parts = self.free.setdefault(size, [])
             # The lowest shall be taken first.

@@ -1,13 +1,13 @@
 """Owns arenas: shared memory without a name from which small blocks are cut.
 
-A process cuts blocks only from arenas that it made itself, so the account of what is free is its own
-and no lock is shared. Other processes get an arena's descriptor when they are forked, started or sent
-a block, and map it. The kernel frees it with the last of them.
+A process cuts blocks only from arenas that it made itself, so the account of what is free is its
+own and no lock is shared. Other processes get an arena's descriptor when they are forked, started
+or sent a block, and map it. The kernel frees it with the last of them.
 
-When the process that made a block drops it, others may still use it: children that were forked while
-it was there, and those it was sent to. Each of them has a hold on it (see ``_platform.holds``), as has
-every message on its way. A block that others may know is retired, and given out again once the kernel
-says that there is no hold on it.
+When the process that made a block drops it, others may still use it: children that were forked
+while it was there, and those it was sent to. Each of them has a hold on it (see
+``_platform.holds``), as has every message on its way. A block that others may know is retired, and
+given out again once the kernel says that there is no hold on it.
 """
 
 from __future__ import annotations
@@ -285,9 +285,12 @@ _arenas: weakref.WeakValueDictionary[tuple[int, int], Arena] = weakref.WeakValue
 class _Own:
     """The arenas that this process made: all of them live to its end, blocks come from the last."""
 
-    arenas: list[Arena] = []
+    arenas: list[Arena]
     lock = threading.RLock()
     hooked = False
+
+
+_Own.arenas = []
 
 
 def allocate(size: int) -> Block:

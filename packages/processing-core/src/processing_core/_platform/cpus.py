@@ -72,4 +72,3 @@ def _ratio(quota: str, period: str) -> float | None:
     if quota.isdigit() and period.isdigit() and int(period):
         return int(quota) / int(period)
     return None
-

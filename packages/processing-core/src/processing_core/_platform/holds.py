@@ -5,9 +5,9 @@ A hold is a read lock on a byte of the file, of the kind that belongs to an open
 with the last copy of that descriptor, however its process ends. So whoever owns a part need not be
 told that its users are gone: it asks the kernel. The locks exclude nobody from anything.
 
-Each process needs an open file description of its own, which Linux gives through /proc. Where that is
-not to be had, ``reopen`` is None and nobody can tell: parts that others may use are then kept until
-the file goes.
+Each process needs an open file description of its own, which Linux gives through /proc. Where that
+is not to be had, ``reopen`` is None and nobody can tell: parts that others may use are then kept
+until the file goes.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
-"""Owns mailboxes: sockets into which any process that has them can put small messages for any other.
+"""Owns mailboxes: sockets into which any process that has them puts small messages for another.
 
-A mailbox carries what shared memory cannot: descriptors, and readability, for which a process can wait
-together with other things. On Linux it is one datagram socket that is connected to itself; elsewhere
-the two ends of a pair.
+A mailbox carries what shared memory cannot: descriptors, and readability, for which a process can
+wait together with other things. On Linux it is one datagram socket that is connected to itself;
+elsewhere the two ends of a pair.
 """
 
 from __future__ import annotations
@@ -47,8 +47,9 @@ class Mailbox:
                 one.close()
             box.empty()
             return box
-        outlet, inlet = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_DGRAM)
-        return cls([outlet.detach(), inlet.detach()])
+        else:
+            outlet, inlet = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_DGRAM)
+            return cls([outlet.detach(), inlet.detach()])
 
     @property
     def descriptors(self) -> list[int]:

@@ -1,8 +1,8 @@
 """The one module that calls glibc's pthreads: robust mutexes and unnamed semaphores, by ctypes.
 
 Both are plain memory, shared by whoever maps it. A robust mutex (pthread_mutexattr_setrobust(3)) is
-given to the next one who locks it when the thread that holds it ends, killed or not; the kernel sees
-to that. An unnamed semaphore (sem_init(3)) has nothing that could be left behind.
+given to the next one who locks it when the thread that holds it ends, killed or not; the kernel
+sees to that. An unnamed semaphore (sem_init(3)) has nothing that could be left behind.
 
 ctypes is imported when first something is asked for. Where it is missing, or the C library is not
 glibc, ``pthreads()`` is None and the fallbacks take over: musl's sem_close must not be given an
@@ -35,10 +35,11 @@ _CLOCK_MONOTONIC = 1
 class Pthreads:
     """The functions, each taking the address of a mutex or a semaphore.
 
-    ``trylock`` and ``unlock`` keep the GIL, which makes them cheap; they return 0 or an error number:
-    EBUSY when somebody holds it, EDEADLK when this thread does, EOWNERDEAD when it was taken over
-    from one that ended (then ``consistent`` must be called), EPERM from unlock when this thread does
-    not hold it. ``timedlock(address, seconds)`` waits without the GIL and returns ETIMEDOUT as well.
+    ``trylock`` and ``unlock`` keep the GIL, which makes them cheap; they return 0 or an error
+    number: EBUSY when somebody holds it, EDEADLK when this thread does, EOWNERDEAD when it was
+    taken over from one that ended (then ``consistent`` must be called), EPERM from unlock when this
+    thread does not hold it. ``timedlock(address, seconds)`` waits without the GIL and returns
+    ETIMEDOUT as well.
     """
 
     __slots__ = ("consistent", "init_mutex", "init_semaphore", "timedlock", "trylock", "unlock")
@@ -56,7 +57,7 @@ class Pthreads:
         self.unlock: Callable[[int], int] = holding.pthread_mutex_unlock
         self.consistent: Callable[[int], int] = holding.pthread_mutex_consistent
         for function in (self.trylock, self.unlock, self.consistent):
-            function.argtypes = (address,)  # type: ignore[attr-defined]
+            function.argtypes = (address,)
 
         attributes = (ctypes.c_char * 64)()
         for call in (

@@ -1,7 +1,8 @@
 """The one module that imports CPython's ``_multiprocessing``: semaphores at C speed.
 
 ``SemLock`` counts, knows its owner if it is recursive, and lets a signal handler run, and raise,
-while it waits. ``SemLock._rebuild(address, kind, maxvalue, None)`` makes one of an unnamed semaphore.
+while it waits. ``SemLock._rebuild(address, kind, maxvalue, None)`` makes one of an unnamed
+semaphore.
 """
 
 from __future__ import annotations

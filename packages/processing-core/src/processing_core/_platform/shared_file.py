@@ -1,8 +1,8 @@
 """Owns files in memory that several processes map, and that the kernel frees with the last of them.
 
 A file may be far larger than the memory it takes: pages come when they are first written. Where a
-file system limits its files, ``reserve`` makes sure of them before, because a store into a page that
-cannot be had would kill the process (SIGBUS).
+file system limits its files, ``reserve`` makes sure of them before, because a store into a page
+that cannot be had would kill the process (SIGBUS).
 """
 
 from __future__ import annotations

@@ -50,7 +50,7 @@ def _rebuild(
     shared = SharedFile(take_descriptor(file), size)
     first = Mailbox([take_descriptor(index) for index in mailbox])
     second = None if room is None else Mailbox([take_descriptor(index) for index in room])
-    one = cls.__new__(cls)
+    one = object.__new__(cls)
     MessageChannel.__init__(one, shared, first, second, maxsize, ceiling)
     return one
 
@@ -97,9 +97,9 @@ class Queue(_Shared[ItemT]):
     :raises OSError: when this process has no descriptors left
 
     Items are pickled by ``put`` itself, in the calling thread; there is no other. Items of one
-    producer come in the order in which it has put them. Nothing waits for a process that was killed,
-    and nothing but the item in its hands is lost with it. All methods may be called by any thread.
-    A queue can be passed to children and sent through connections and queues.
+    producer come in the order in which it has put them. Nothing waits for a process that was
+    killed, and nothing but the item in its hands is lost with it. All methods may be called by any
+    thread. A queue can be passed to children and sent through connections and queues.
     """
 
     def __init__(

@@ -1,10 +1,11 @@
 """Owns blocks: memory of a channel's file in which large messages cross, and their recycling.
 
-Callers hold the producers' mutex, but for ``accept``, ``map`` and ``release``, which concern only blocks
-that are theirs; and only while they look and mark: a block is filled and read without it. A table says of each block where it is, which message it belongs to and
-which process uses it. A block is free when its message is not in the queue (any more) and its user has
-given it back or has ended, so nothing has to be done when a process is killed. Blocks that are free
-keep their pages up to a limit, because pages that were used before cost a fraction of fresh ones.
+Callers hold the producers' mutex, but for ``accept``, ``map`` and ``release``, which concern only
+blocks that are theirs; and only while they look and mark: a block is filled and read without it. A
+table says of each block where it is, which message it belongs to and which process uses it. A block
+is free when its message is not in the queue (any more) and its user has given it back or has ended,
+so nothing has to be done when a process is killed. Blocks that are free keep their pages up to a
+limit, because pages that were used before cost a fraction of fresh ones.
 
 A block that is mapped by its receiver, instead of copied, is marked as such. Then the kernel tells
 whether anybody still has it (see ``_platform.holds``), forked children included.

@@ -1,8 +1,8 @@
 """Owns channels: a ring in a shared file, with its guards, its sleepers and its mailboxes.
 
 Any number of threads of any number of processes put and get; there are no helper threads. Producers
-have a mutex among themselves and consumers another, so that one producer and one consumer never meet.
-Both are robust: a process that is killed at any moment leaves the channel usable.
+have a mutex among themselves and consumers another, so that one producer and one consumer never
+meet. Both are robust: a process that is killed at any moment leaves the channel usable.
 
 Who has to hold both takes the consumers' first.
 """
@@ -76,7 +76,10 @@ ORDERED = ("x86_64", "amd64", "i386", "i586", "i686")
 
 
 class Channel:
-    """A channel in this process. ``maxsize`` messages at most (0: any number), and ``ceiling`` bytes."""
+    """A channel in this process.
+
+    There are at most ``maxsize`` messages and ``ceiling`` bytes of them; 0 for no limit.
+    """
 
     def __init__(
         self, file: SharedFile, mailbox: Mailbox, room: Mailbox | None, maxsize: int, ceiling: int
@@ -88,11 +91,14 @@ class Channel:
         self._maxsize = maxsize
         self._memory = file.map
         self._words = words = memoryview(file.map).cast("Q")
-        self._ring = Ring(
-            file.map, words, file.size, file.reserve, file.discard, ceiling or None
-        )
+        self._ring = Ring(file.map, words, file.size, file.reserve, file.discard, ceiling or None)
         self._table = BlockTable(
-            words, file.size, file.reserve, file.discard, self._is_held, has_ended
+            words,
+            file.size,
+            file.reserve,
+            file.discard,
+            lambda offset: holds.is_held_by_others(file.descriptor, offset),
+            has_ended,
         )
         self._sleepers = [
             Sleepers(words, counter, start)
@@ -159,8 +165,9 @@ class Channel:
         for box in (getattr(self, "_mailbox", None), getattr(self, "_room", None)):
             if box is not None:
                 box.close()
-        if getattr(self, "_holder", None) is not None:
-            os.close(self._holder)
+        holder: int | None = getattr(self, "_holder", None)
+        if holder is not None:
+            os.close(holder)
 
     # What is there
 
@@ -225,7 +232,7 @@ class Channel:
         return semaphore
 
     def _wake(self, which: int) -> bool:
-        """Wake one who sleeps. With the guard held: for messages the producers', else the consumers'."""
+        """Wake one who sleeps, with the guard of those who do so held; False when nobody does."""
         place = self._sleepers[which].take()
         if place is None:
             return False
@@ -235,17 +242,20 @@ class Channel:
         return True
 
     def _wake_getters(self, count: int = 1) -> None:
-        """With the producers' guard, after a commit: somebody waits for messages."""
+        """With the producers' guard, after ``count`` messages were put: somebody waits for them."""
         waiting = self._words[GETTERS]
-        while count and waiting & LOW_32 and self._wake(FOR_MESSAGES):
-            count -= 1
+        if waiting & LOW_32:
+            for _ in range(count):
+                if not self._wake(FOR_MESSAGES):
+                    break
         if waiting & ATTENTION:
             self._order_stores()
-            if len(self._ring) <= 1 or not self._base:
+            # If there are others, the bell was rung for them.
+            if len(self._ring) <= count or not self._base:
                 self._mailbox.put(BELL, [])
 
     def _wake_putters(self) -> None:
-        """With the consumers' guard, after a commit: somebody waits for room, or by a descriptor."""
+        """With the consumers' guard, after a commit: somebody waits for room or a descriptor."""
         waiting = self._words[PUTTERS]
         if waiting & LOW_32:
             self._wake(FOR_ROOM)
@@ -294,8 +304,6 @@ class Channel:
             self._putting.run(arm_getters)
         return box.fileno()
 
-    # Waiting
-
     def _wait(
         self, attempt: Callable[[], bool], which: int, limit: float | None, failure: type[Exception]
     ) -> None:
@@ -303,54 +311,21 @@ class Channel:
 
         :raises failure: when that was not before ``limit`` (time.monotonic(); 0.0: at once)
         """
-        if which == FOR_MESSAGES:
-            own, other, promising = self._getting, self._putting, self._has_messages
-        elif which == FOR_ROOM:
-            own, other, promising = self._putting, self._getting, self._has_room
-        else:
-            own, other, promising = self._getting, self._getting, self._all_done
-        sleepers = self._sleepers[which]
-        place: int | None = None
-        semaphore: SemLock | None = None
-        done = False
-
-        def register() -> bool:
-            """Go on the list, unless there is something to do at once."""
-            nonlocal place, semaphore
-            if promising():
-                return False
-            if place is None:
-                place = sleepers.register(self._pid)
-                if place is not None:
-                    semaphore = self._semaphore(which, place, fresh=True)
-            else:
-                sleepers.sleep_again(place)
-            return True
-
-        def leave() -> None:
-            assert place is not None
-            if sleepers.leave(place) and not done and promising():
-                self._wake(which)  # what this one was woken for
-
-        if which == FOR_MESSAGES and limit != 0.0 and not promising():
+        if which == FOR_MESSAGES and limit != 0.0 and not self._has_messages():
             self._look_before_sleeping()
+        waiter = Waiter(self, which)
         try:
-            while True:
-                try:
-                    if own.run(attempt, patient(limit)):
-                        done = True
-                        return
-                    left = None if limit is None else limit - time.monotonic()
-                    if left is not None and left <= 0:
-                        raise failure
-                    asleep = other.run(register, patient(limit))
-                except TooLateError:
-                    raise failure from None
-                if asleep:
-                    self._sleep(which, left, semaphore)
+            while not waiter.own.run(attempt, patient(limit)):
+                left = None if limit is None else limit - time.monotonic()
+                if left is not None and left <= 0:
+                    raise failure
+                if waiter.register(patient(limit)):
+                    self._sleep(waiter, left)
+            waiter.done = True
+        except TooLateError:
+            raise failure from None
         finally:
-            if place is not None:
-                other.run(leave)
+            waiter.leave()
 
     def _look_before_sleeping(self) -> None:
         """Look for a message for a while, if that pays: being woken takes longer."""
@@ -365,9 +340,11 @@ class Channel:
         else:
             self._looking_since = start
 
+    # When the wait began that is not yet learnt from; negative if it began with looking.
     _looking_since = 0.0
 
-    def _sleep(self, which: int, left: float | None, semaphore: SemLock | None) -> None:
+    def _sleep(self, waiter: Waiter, left: float | None) -> None:
+        semaphore, which = waiter.semaphore, waiter.which
         pause = CROWDED_LOOK_SECONDS if self._base and semaphore is None else LOOK_SECONDS
         if left is not None:
             pause = min(pause, left)
@@ -407,9 +384,6 @@ class Channel:
 
     # Forks
 
-    def _is_held(self, offset: int) -> bool:
-        return holds.is_held_by_others(self._file.descriptor, offset)
-
     def _before_fork(self) -> None:
         if self._mapped:
             self._token = holds.reopen(self._file.descriptor)
@@ -430,6 +404,62 @@ class Channel:
         self._holder, self._token = self._token, None
         self._putting.after_fork_in_child()
         self._getting.after_fork_in_child()
+
+
+class Waiter:
+    """One call that waits, and its place among the sleepers.
+
+    ``own`` is the guard of what it tries to do, ``other`` the one of those who would wake it.
+    """
+
+    __slots__ = ("_channel", "_place", "done", "other", "own", "promising", "semaphore", "which")
+
+    def __init__(self, channel: Channel, which: int) -> None:
+        self._channel = channel
+        self._place: int | None = None
+        self.which = which
+        self.semaphore: SemLock | None = None
+        self.done = False
+        if which == FOR_MESSAGES:
+            self.own, self.other = channel._getting, channel._putting
+            self.promising = channel._has_messages
+        elif which == FOR_ROOM:
+            self.own, self.other = channel._putting, channel._getting
+            self.promising = channel._has_room
+        else:
+            self.own = self.other = channel._getting
+            self.promising = channel._all_done
+
+    def register(self, limit: float | None) -> bool:
+        """Go on the list, or stay there; False when there is something to do at once."""
+        return self.other.run(self._register, limit)
+
+    def _register(self) -> bool:
+        if self.promising():
+            return False
+        sleepers = self._channel._sleepers[self.which]
+        if self._place is None:
+            self._place = sleepers.register(self._channel._pid)
+            if self._place is not None:
+                self.semaphore = self._channel._semaphore(self.which, self._place, fresh=True)
+        else:
+            sleepers.sleep_again(self._place)
+        return True
+
+    def leave(self) -> None:
+        """Give the place up."""
+        if self._place is not None:
+            self.other.run(self._leave)
+
+    def _leave(self) -> None:
+        place, self._place = self._place, None
+        if (
+            place is not None
+            and self._channel._sleepers[self.which].leave(place)
+            and not self.done
+            and self.promising()
+        ):
+            self._channel._wake(self.which)  # what this one was woken for
 
 
 def moment(block: bool, timeout: float | None) -> float | None:

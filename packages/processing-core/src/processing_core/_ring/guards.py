@@ -1,7 +1,7 @@
 """Owns guards: the robust mutexes of a channel, and how one is taken.
 
-A guard is taken within the try whose finally gives it back, since giving back what one does not hold
-does no harm; so a signal handler may raise at any point in between.
+A guard is taken within the try whose finally gives it back, since giving back what one does not
+hold does no harm; so a signal handler may raise at any point in between.
 """
 
 from __future__ import annotations
@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import time
+import weakref
 
 assert sys.platform != "win32"
 
@@ -44,6 +45,8 @@ class TooLateError(Exception):
 class Guard:
     """A mutex at ``address``; ``recover`` is called with it held when its holder was killed.
 
+    It is a method of who has the guard, and refers to that weakly.
+
     The hot path calls ``trylock`` and ``unlock`` by itself, as ``run`` does it.
     """
 
@@ -54,7 +57,7 @@ class Guard:
     ) -> None:
         self._functions = functions
         self.address = address
-        self._recover = recover
+        self._recover = weakref.WeakMethod(recover)
         self.trylock = functions.trylock
         self.unlock = functions.unlock
 
@@ -78,7 +81,9 @@ class Guard:
             code = self._functions.timedlock(self.address, wait)
         if code == errno.EOWNERDEAD:
             self._functions.consistent(self.address)
-            self._recover()
+            recover = self._recover()
+            if recover is not None:
+                recover()
         elif code == DEADLOCK:
             raise MisuseError(
                 "a signal handler or a finalizer uses a queue while it interrupts an operation of "

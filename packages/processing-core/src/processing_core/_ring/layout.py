@@ -1,8 +1,8 @@
 """Owns where everything lies in the file of a channel.
 
 A page of control words, a table of the blocks of large messages, then the segments of the ring, and
-from half of the file on the blocks. Segment k begins at 2**(k-1) and ends before 2**k, so the number
-of the segment that a position is in is ``position.bit_length()``.
+from half of the file on the blocks. Segment k begins at 2**(k-1) and ends before 2**k, so the
+number of the segment that a position is in is ``position.bit_length()``.
 """
 
 from __future__ import annotations
@@ -38,15 +38,16 @@ __all__ = [
 LOW_32 = 2**32 - 1
 LOW_64 = 2**64 - 1
 
-# Indexes of words. TAIL and HEAD each hold a number of messages, modulo 2**32, in the upper half, and
-# a position in units of 16 bytes in the lower: so one store commits an operation. They have a cache
-# line each, which only producers or only consumers write.
+# Indexes of words. TAIL and HEAD each hold a number of messages, modulo 2**32, in the upper half,
+# and a position in units of 16 bytes in the lower: so one store commits an operation. They have a
+# cache line each, which only producers or only consumers write.
 TAIL = 0
 HEAD = 8
 COUNT_ONE = 1 << 32
-# How many wait for messages, for room, for the last report; the next word is the last ticket that was
-# given to one. The first is written by producers and those who register, the others by consumers and
-# those. Each has a line of its own, too. With ATTENTION added somebody waits by a descriptor.
+# How many wait for messages, for room, for the last report; the next word is the last ticket that
+# was given to one. The first is written by producers and those who register, the others by
+# consumers and those. Each has a line of its own, too. With ATTENTION added somebody waits by a
+# descriptor.
 GETTERS, PUTTERS, JOINERS = 16, 24, 32
 ATTENTION = 1 << 32
 # How many messages were reported as done, modulo 2**32.

@@ -1,7 +1,7 @@
 """Owns how objects become messages of a channel and messages objects: put and get.
 
-Getting never loses a message to a signal handler that raises: what was taken and not returned is kept
-for the next call in the same process.
+Getting never loses a message to a signal handler that raises: what was taken and not returned is
+kept for the next call in the same process.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from processing_core._cpickle import PROTOCOL, dumps, loads
 from processing_core._generic import TYPE_CHECKING, Container, ItemT
 from processing_core._platform import holds
 from processing_core._platform.mailbox import Mailbox
+from processing_core._platform.rights import MOST_DESCRIPTORS
 from processing_core._platform.shared_file import SharedFile
 from processing_core._ring.channel import (
     FOR_MESSAGES,
@@ -60,7 +61,7 @@ class MessageChannel(Container[ItemT], Channel):
         self._put_at, self._get_at = self._putting.address, self._getting.address
 
     def close(self) -> None:
-        """This process will neither put nor get any more. May be called again.
+        """Neither put nor get any more in this process. May be called again.
 
         What was put stays for the others.
         """
@@ -89,7 +90,7 @@ class MessageChannel(Container[ItemT], Channel):
         if not self._direct or timeout is not None:
             self._put_by_steps(obj, moment(block, timeout))
             return
-        if type(obj) is bytes and len(obj) <= LEAF_LENGTH:
+        if type(obj) is bytes and len(obj) <= LEAF_LENGTH:  # type: ignore[arg-type]
             data = dumps(obj, PROTOCOL)
         else:
             packed = pack(obj)
@@ -97,8 +98,8 @@ class MessageChannel(Container[ItemT], Channel):
                 self._put_parcel(packed, None)
                 return
             data = packed
-        # The hot path: Guard.run and Ring.push with nothing that is not needed here. Its invariant is
-        # theirs: what is written before the last store is nobody's yet.
+        # The hot path: Guard.run and Ring.push with nothing that is not needed here. Its invariant
+        # is theirs: what is written before the last store is nobody's yet.
         words, address, length = self._words, self._put_at, len(data)
         need = (length + 23) & ~15
         code = 0
@@ -142,11 +143,7 @@ class MessageChannel(Container[ItemT], Channel):
         ``prepare``, for a SPECIAL one, is called with the guard held before it is put, and returns
         whether that can go on.
         """
-        ceiling = self._ring.ceiling
-        if ceiling is not None and weight > ceiling:
-            raise InvalidArgument(
-                f"an item of {weight} bytes can never be put on a queue of max_bytes={ceiling}"
-            )
+        self._check_weight(weight)
 
         def attempt() -> bool:
             if self._is_full(weight) or (prepare is not None and not prepare()):
@@ -159,6 +156,13 @@ class MessageChannel(Container[ItemT], Channel):
             return True
 
         self._wait(attempt, FOR_ROOM, limit, queue.Full)
+
+    def _check_weight(self, weight: int) -> None:
+        ceiling = self._ring.ceiling
+        if ceiling is not None and weight > ceiling:
+            raise InvalidArgument(
+                f"an item of {weight} bytes can never be put on a queue of max_bytes={ceiling}"
+            )
 
     def _put_many(self, objects: Iterable[Any]) -> None:
         """Put all or, on an exception, none; for channels without a limit."""
@@ -191,7 +195,13 @@ class MessageChannel(Container[ItemT], Channel):
         else:
             parts, descriptors = [[data]], []
         sizes = [sum(map(len, part)) for part in parts]
+        if len(descriptors) > MOST_DESCRIPTORS:
+            raise SerializationError(
+                f"{len(descriptors)} descriptors in one item; at most {MOST_DESCRIPTORS} can travel "
+                "together"
+            )
         label = Label(NO_BLOCK, len(descriptors), sizes)
+        self._check_weight(label.weight)
         warm = False
         if len(parts) == 1 and sizes[0] <= INLINE_BYTES:
             label.inline = b"".join(parts[0])
@@ -216,7 +226,7 @@ class MessageChannel(Container[ItemT], Channel):
             raise
 
     def _give_back(self, block: int, *, unless_queued: bool = False) -> None:
-        """This process is done with a block."""
+        """Be done with a block."""
 
         def release() -> None:
             # If a signal handler raised after the commit, the message has it.
@@ -228,7 +238,9 @@ class MessageChannel(Container[ItemT], Channel):
 
     # Getting
 
-    def get(self, block: bool = True, timeout: float | None = None) -> ItemT:
+    def get(  # noqa: C901, PLR0912 - the hot path is one function
+        self, block: bool = True, timeout: float | None = None
+    ) -> ItemT:
         """Remove the oldest item and return it, waiting while there is none.
 
         Large buffers that were pickled out of band (numpy arrays) are mapped, not copied: the
@@ -247,9 +259,9 @@ class MessageChannel(Container[ItemT], Channel):
             return self._get_by_steps(moment(block, timeout))  # type: ignore[no-any-return]
         data: bytes | Parcel | None = None
         try:
-            # The hot path: Guard.run and Ring.pop with nothing that is not needed here. Its invariant
-            # is theirs: until the store to HEAD the message is in the queue, from then on it is in
-            # ``data``, and if a signal handler raises it is kept.
+            # The hot path: Guard.run and Ring.pop with nothing that is not needed here. Its
+            # invariant is theirs: until the store to HEAD the message is in the queue, from then on
+            # it is in ``data``, and if a signal handler raises it is kept.
             words = self._words
             if words[8] != words[0]:  # HEAD, TAIL
                 address = self._get_at
@@ -384,7 +396,10 @@ class MessageChannel(Container[ItemT], Channel):
             else:
                 self._wait(attempt, FOR_MESSAGES, limit, queue.Empty)
             for data in taken:
-                results.append(loads(data) if isinstance(data, bytes) else self._rebuild(data))
+                # One by one, because what failed must be known.
+                results.append(  # noqa: PERF401
+                    loads(data) if isinstance(data, bytes) else self._rebuild(data)
+                )
         except queue.Empty:
             if not taken:
                 return []

@@ -1,8 +1,8 @@
 """Owns messages that do not fit the ring, or carry descriptors: how they lie in blocks.
 
-The ring has a record for such a message, which says in which block it is, how long its parts are (the
-pickle, then the buffers beside it) and how many descriptors are in the mailbox. A message without a
-block has its pickle in the record.
+The ring has a record for such a message, which says in which block it is, how long its parts are
+(the pickle, then the buffers beside it) and how many descriptors are in the mailbox. A message
+without a block has its pickle in the record.
 """
 
 from __future__ import annotations
@@ -90,7 +90,7 @@ def fill(
         if warm:
             for piece in pieces:
                 start = offset + position
-                memory[start : start + len(piece)] = piece  # type: ignore[assignment]
+                memory[start : start + len(piece)] = piece
                 position += len(piece)
         else:
             position = write_all(descriptor, pieces, offset + position) - offset
@@ -163,4 +163,3 @@ def map_privately(descriptor: int, offset: int, size: int) -> Mapped | None:
         return Mapped(descriptor, page_aligned(size), access=mmap.ACCESS_COPY, offset=offset)
     except OSError:
         return None  # no more descriptors, mappings or address space: a copy will do
-

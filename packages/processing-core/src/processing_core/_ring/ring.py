@@ -1,14 +1,15 @@
 """Owns the ring: messages of any size in segments of memory, first in, first out.
 
 It is a state machine over memory and does no waiting and no locking: whoever puts holds the
-producers' mutex, whoever gets the consumers', and what either side sees of the other may be a little
-old, which does no harm. Every operation prepares what nobody looks at yet and then commits by one
-aligned 8-byte store, to TAIL or to HEAD. A process that is killed in between has done nothing. What it
-may leave, memory that is in use for nothing, ``recover`` puts right.
+producers' mutex, whoever gets the consumers', and what either side sees of the other may be a
+little old, which does no harm. Every operation prepares what nobody looks at yet and then commits
+by one aligned 8-byte store, to TAIL or to HEAD. A process that is killed in between has done
+nothing. What it may leave, memory that is in use for nothing, ``recover`` puts right.
 
 A record is a word with its kind and length, then its bytes; records begin at multiples of 16. A
-segment is used as a ring of its own until it is full. Then a link leads on to a larger one, and pages
-of segments that were left are given back. A ring that was drained goes back to the first segment.
+segment is used as a ring of its own until it is full. Then a link leads on to a larger one, and
+pages of segments that were left are given back. A ring that was drained goes back to the first
+segment.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ from __future__ import annotations
 from processing_core._ring.layout import (
     BYTES_IN,
     BYTES_OUT,
-    COUNT_ONE,
     FIRST_SEGMENT,
     HEAD,
     LOW_32,
@@ -58,8 +58,8 @@ def record_bytes(length: int) -> int:
 class Ring:
     """The ring in a file of ``size`` bytes, of which it uses the first half.
 
-    ``reserve`` and ``discard`` (offset, length) make sure of pages and give them back. ``ceiling`` is
-    the number of bytes that messages may take together, None without one.
+    ``reserve`` and ``discard`` (offset, length) make sure of pages and give them back. ``ceiling``
+    is the number of bytes that messages may take together, None without one.
     """
 
     __slots__ = ("_discard", "_reserve", "ceiling", "end", "left", "memory", "words")
@@ -173,12 +173,12 @@ class Ring:
         segment = position.bit_length()
         base = 1 << (segment - 1)
         head = (words[HEAD] & LOW_32) << 4
-        if base >= KEPT_END and words[HEAD] == words[TAIL] and position == origin == head:
-            # A large segment that was drained: go back to the first.
-            if need + 2 * MARK_BYTES <= START:
-                words[NEXT + segment] = FIRST_SEGMENT
-                words[position >> 3] = LINK << KIND_SHIFT | FIRST_SEGMENT
-                return START
+        drained = words[HEAD] == words[TAIL] and position == origin == head
+        if drained and base >= KEPT_END and need + 2 * MARK_BYTES <= START:
+            # Back from a large segment to the first.
+            words[NEXT + segment] = FIRST_SEGMENT
+            words[position >> 3] = LINK << KIND_SHIFT | FIRST_SEGMENT
+            return START
         limit = head if position < head < 2 * base else 2 * base
         if need + MARK_BYTES <= limit - position:
             return position
@@ -213,7 +213,7 @@ class Ring:
                 except MemoryError as error:
                     failure = error
                 else:
-                    return candidate
+                    return int(candidate)
         raise failure or MemoryError(f"no room for a message of {need} bytes in the queue")
 
     # Getting

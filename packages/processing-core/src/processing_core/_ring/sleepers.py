@@ -1,10 +1,10 @@
 """Owns who sleeps at a channel: a list in shared memory for each thing to wait for.
 
-Callers hold the guard of those who wake: producers wake getters, consumers wake the others. Each sleeper
-has a place on the list, and a semaphore of its own to sleep on. An entry is a ticket, which tells whose
-turn it is, a mark once its sleeper was woken, and the sleeper's process: one that is gone is passed
-over, so a process that is killed while it sleeps keeps nobody from being woken. The place is the
-sleeper's until it leaves.
+Callers hold the guard of those who wake: producers wake getters, consumers wake the others. Each
+sleeper has a place on the list, and a semaphore of its own to sleep on. An entry is a ticket, which
+tells whose turn it is, a mark once its sleeper was woken, and the sleeper's process: one that is
+gone is passed over, so a process that is killed while it sleeps keeps nobody from being woken. The
+place is the sleeper's until it leaves.
 """
 
 from __future__ import annotations

@@ -48,6 +48,25 @@ class _Sink:
         self.write = write
 
 
+def _buffer_taker(buffers: list[memoryview], cargo: list[object]) -> Callable[[PickleBuffer], bool]:
+    """What a pickler gives buffers to.
+
+    It refers to the lists and not to the packer: otherwise that would be a cycle, and the views, with
+    all the memory behind them, would be kept until the next garbage collection.
+    """
+
+    def take_buffer(buffer: PickleBuffer) -> bool:
+        """Tells the pickler whether the buffer stays in the pickle."""
+        view = buffer.raw()
+        if view.nbytes < OUT_OF_BAND_BYTES:
+            return True
+        buffers.append(view)
+        cargo.append(view)
+        return False
+
+    return take_buffer
+
+
 class Packer(Pickler):
     """Pickles into ``pieces``, with descriptors and large buffers beside the pickle.
 
@@ -66,7 +85,7 @@ class Packer(Pickler):
         super().__init__(
             _Sink(self.pieces.append),
             PROTOCOL,
-            buffer_callback=self._take_buffer if out_of_band else None,
+            buffer_callback=_buffer_taker(self.buffers, self.cargo) if out_of_band else None,
         )
 
     def attach(self, descriptor: int) -> int:
@@ -74,15 +93,6 @@ class Packer(Pickler):
         self.descriptors.append(descriptor)
         self.cargo.append(descriptor)
         return len(self.descriptors) - 1
-
-    def _take_buffer(self, buffer: PickleBuffer) -> bool:
-        """Tells the pickler whether the buffer stays in the pickle."""
-        view = buffer.raw()
-        if view.nbytes < OUT_OF_BAND_BYTES:
-            return True
-        self.buffers.append(view)
-        self.cargo.append(view)
-        return False
 
     def reducer_override(self, obj: Any) -> Any:
         cls = type(obj)

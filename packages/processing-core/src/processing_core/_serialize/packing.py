@@ -29,7 +29,8 @@ def pack(obj: Any) -> bytes | Packer:
     """
     cls = type(obj)
     if cls in _SCALARS or ((cls is bytes or cls is str) and len(obj) <= LEAF_LENGTH):
-        return dumps(obj, PROTOCOL)
+        pickled: bytes = dumps(obj, PROTOCOL)
+        return pickled
     try:
         entry = _idle.pop()
     except IndexError:
@@ -39,7 +40,8 @@ def pack(obj: Any) -> bytes | Packer:
     # If dump raises, the packer is in an unknown state and not put back.
     dump(obj)
     if len(pieces) != 1 or cargo:
-        return packer
+        big: Packer = packer
+        return big
     data: bytes = pieces.pop()
     clear_memo()
     if len(data) <= KEPT_PICKLE_BYTES:
