@@ -34,7 +34,13 @@ PROJECTS: Final = {
 DISTRIBUTIONS: Final = tuple(PROJECTS)
 PLATFORMS: Final = ("linux", "darwin", "win32")
 RUNNABLE: Final = ("processing", "processing-core")
-SHARED_TESTS: Final = ("tests", "testkit/tests", "examples/tests", "benchmarks/tests")
+SHARED_TESTS: Final = (
+    "tests",
+    "testkit/tests",
+    "examples/tests",
+    "benchmarks/tests",
+    "chaos/tests",
+)
 
 TOGETHER: Final = "together"
 """The test run that has every distribution installed, beside those that have one each."""
@@ -175,7 +181,7 @@ def typecheck(session: nox.Session) -> None:
     sources = [relative(path) for path in sorted(PACKAGES.glob("*/src"))]
     runs = {"the sources": ["noxfile.py", "testkit/src", *sources]}
     runs |= {relative(path): [relative(path)] for path in sorted(PACKAGES.glob("*/tests"))}
-    runs |= {name: [name] for name in ("tests", "testkit/tests", "examples", "benchmarks")}
+    runs |= {name: [name] for name in ("tests", "testkit/tests", "examples", "benchmarks", "chaos")}
     runs |= {"the documentation's settings": ["docs/conf.py"]}
     failed = []
     for platform in PLATFORMS:
@@ -277,3 +283,14 @@ def bench(session: nox.Session) -> None:
     """Measure against the standard library; arguments after the `--` choose the groups."""
     session.install(*tools("bench"), *editable(own_requirements("processing")))
     session.run("python", "benchmarks/run.py", *session.posargs)
+
+
+@nox.session
+def chaos(session: nox.Session) -> None:
+    """Kill, stop and interrupt processes at random while they use queues or locks.
+
+    Whoever survives must get on, and nothing be lost but what the killed had in their hands. Words
+    after the `--` choose groups, numbers and start methods: `-- queues --kills 200 --method fork`.
+    """
+    session.install(*tools("demo"), *editable(own_requirements("processing-core")))
+    session.run("python", "chaos/run.py", *session.posargs)

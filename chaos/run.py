@@ -1,0 +1,163 @@
+"""Kill, stop and interrupt processes at random instants while they use queues or locks.
+
+    python chaos/run.py [queues] [locks] [--kills N] [--seconds S] [--seed S] [--method M]
+
+The exit code is 1 if anything that must hold did not. It looks into /proc, so it needs Linux.
+"""
+
+from __future__ import annotations
+
+import sys
+
+assert sys.platform != "win32"
+
+import argparse
+import importlib
+import random
+import time
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any
+
+from rich.console import Console
+from rich.progress import Progress
+
+import interrupt_chaos
+import lock_chaos
+import outcome
+import queue_chaos
+
+GROUPS = ("queues", "locks")
+METHODS = ("fork", "spawn", "forkserver")
+KILLS = {"queues": 2_000, "locks": 1_000}
+INTERRUPTS = 10_000
+SECONDS = 600.0
+
+Run = Callable[[float, Callable[[], object]], outcome.Outcome]
+"""A scenario, given when to stop killing and what to call after every kill."""
+
+
+def plan(library: Any, groups: Sequence[str], options: argparse.Namespace) -> list[tuple[int, Run]]:
+    """Every scenario that is asked for, with its number of kills."""
+    methods = [options.method] if options.method else list(METHODS)
+    todo: list[tuple[int, Run]] = []
+    for group in groups:
+        chaos: Any = queue_chaos if group == "queues" else lock_chaos
+        kills = KILLS[group] if options.kills is None else options.kills
+        for scenario in chaos.scenarios(kills, methods):
+            chance = random.Random(f"{options.seed} {group} {scenario}")
+            context = library.get_context(scenario.method)
+            run: Run = partial(_scenario, chaos.run, context, scenario, chance)
+            todo.append((scenario.kills, run))
+        if options.interrupts:
+            interrupt = getattr(interrupt_chaos, f"run_{group.removesuffix('s')}", None)
+            interrupt = interrupt or interrupt_chaos.run_locks
+            context = library.get_context(methods[0])
+            chance = random.Random(f"{options.seed} {group} interrupts")
+            todo.append((0, partial(_interrupts, interrupt, context, methods[0], options, chance)))
+    return todo
+
+
+def _scenario(
+    run: Callable[..., outcome.Outcome],
+    context: Any,
+    scenario: object,
+    chance: random.Random,
+    until: float,
+    tick: Callable[[], object],
+) -> outcome.Outcome:
+    return run(context, scenario, chance, until, tick)
+
+
+def _interrupts(
+    run: Callable[..., outcome.Outcome],
+    context: Any,
+    method: str,
+    options: argparse.Namespace,
+    chance: random.Random,
+    until: float,  # noqa: ARG001
+    tick: Callable[[], object],  # noqa: ARG001
+) -> outcome.Outcome:
+    return run(context, method, options.interrupts, chance)
+
+
+def warm_up(library: Any, methods: Sequence[str]) -> None:
+    """Have what stays by design, such as the fork server, there before anything is counted."""
+    for method in methods:
+        process = library.get_context(method).Process(target=int)
+        process.start()
+        process.join()
+        process.close()
+        context = library.get_context(method)
+        context.Lock(), context.Barrier(2), context.Condition()
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run what is asked for and print the table."""
+    options = parse(arguments)
+    console = Console()
+    if not console.is_terminal:
+        console.width = 120
+    library = importlib.import_module(options.library)
+    warm_up(library, [options.method] if options.method else METHODS)
+    todo = plan(library, options.groups or GROUPS, options)
+    kills = sum(count for count, _ in todo)
+    console.print(f"seed {options.seed}, {kills:,} kills", highlight=False)
+    outcomes: list[outcome.Outcome] = []
+    end, left = time.monotonic() + options.seconds, kills
+    # Without a thread that refreshes it: children are forked while the bar is there.
+    with Progress(console=console, transient=True, auto_refresh=False) as bar:
+        task = bar.add_task("killing", total=kills)
+
+        def tick() -> None:
+            bar.advance(task)
+            if console.is_terminal:
+                bar.refresh()
+
+        for count, run in todo:
+            # What is left of the time is shared out by the kills that are left.
+            now = time.monotonic()
+            until = now + (end - now) * count / left if left else end
+            one = run(until, tick)
+            left -= count
+            outcomes.append(one)
+            bar.update(task, description=f"{one.name}, {one.method}")
+            verdict = "held" if one.passed else "VIOLATED"
+            bar.console.print(
+                f"{one.name} ({one.method}): {one.kills} kills, {one.items:,} items, "
+                f"{one.seconds:.1f} s: {verdict} {one.note}",
+                highlight=False,
+                markup=False,
+            )
+            for violation in one.violations:
+                bar.console.print(f"  {violation}", style="red", highlight=False, markup=False)
+    console.print(outcome.table(outcomes))
+    failed = sum(not one.passed for one in outcomes)
+    console.print(f"{len(outcomes) - failed} of {len(outcomes)} scenarios held.", highlight=False)
+    return 1 if failed else 0
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    """Understand the command line."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}")
+    parser.add_argument("--kills", type=int, help="in total, for each group")
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="for the killing, in total")
+    parser.add_argument("--seed", type=int, default=int(time.time()))
+    parser.add_argument("--method", choices=METHODS, help="only this start method")
+    parser.add_argument("--interrupts", type=int, default=INTERRUPTS, help="how many SIGINTs")
+    parser.add_argument("--library", default="processing_core", help="whose queues and locks")
+    options = parser.parse_args(arguments)
+    if unknown := set(options.groups) - set(GROUPS):
+        parser.error(
+            f"there is no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}"
+        )
+    return options
+
+
+if __name__ == "__main__":
+    try:
+        sys.exit(main())
+    except KeyboardInterrupt:
+        print("interrupted", file=sys.stderr)
+        sys.exit(130)
