@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import os
 import re
+import sys
 from collections.abc import Collection
 from dataclasses import dataclass
 from pathlib import Path
@@ -147,9 +148,10 @@ def shared_mappings(without: Collection[tuple[int, int]] = ()) -> set[str]:
 
     ``without`` are the device and inode of files that are left out.
     """
-    left_out = {
-        (f"{os.major(device):02x}:{os.minor(device):02x}", str(inode)) for device, inode in without
-    }
+    left_out: set[tuple[str, str]] = set()
+    if sys.platform != "win32":
+        for device, inode in without:
+            left_out.add((f"{os.major(device):02x}:{os.minor(device):02x}", str(inode)))
     result: set[str] = set()
     try:
         with open("/proc/self/maps", encoding="utf-8", errors="replace") as file:
