@@ -145,7 +145,7 @@ def test_both_spellings() -> None:
         ("canceljoin", "cancel_join_thread"),
     ]:
         assert getattr(Queue, documented) is getattr(Queue, pep8)
-    assert JoinableQueue.taskDone is JoinableQueue.task_done
+    assert getattr(JoinableQueue, "taskDone") is JoinableQueue.task_done  # noqa: B009
 
 
 def test_many_at_once(queue: Queue[Any]) -> None:
@@ -278,12 +278,10 @@ def test_limits_that_are_no_numbers() -> None:
 
 def test_a_ceiling_in_bytes() -> None:
     queue: Queue[bytes] = Queue(max_bytes=10_000)
-    count = 0
+    for _ in range(9):
+        queue.put(bytes(1000), False)
     with pytest.raises(Full):
-        while True:
-            queue.put(bytes(1000), False)
-            count += 1
-    assert count == 9
+        queue.put(bytes(1000), False)
     with pytest.raises(InvalidArgument, match="can never be put"):
         queue.put(bytes(20_000))
     with pytest.raises(InvalidArgument, match="can never be put"):
@@ -372,8 +370,7 @@ def test_threads(any_queue: Any) -> None:
             any_queue.put(number)
 
     def get() -> None:
-        for _ in range(each):
-            results.append(any_queue.get())
+        results.extend(any_queue.get() for _ in range(each))
 
     threads = [threading.Thread(target=put, args=(index * each,)) for index in range(count)]
     threads += [threading.Thread(target=get) for _ in range(count)]
@@ -492,5 +489,4 @@ def test_queues_leave_nothing(queue: Queue[Any]) -> None:
         one: Queue[Any] = Queue(5)
         one.put(bytes(100_000))
         one.get()
-    del one
     gc.collect()

@@ -100,6 +100,7 @@ def test_a_stopped_process_holds_nobody_up(start: Starter, queues: tuple[Any, An
     stopped = start(queue_children.get_for_ever, queue, results)
     other = start(queue_children.get_for_ever, queue, results)
     wait_until(lambda: queue._words[16] & 0xFFFFFFFF == 2)
+    assert stopped.pid is not None
     os.kill(stopped.pid, signal.SIGSTOP)
     for number in range(100):
         queue.put((0, number, b""))
@@ -144,9 +145,7 @@ def test_an_array_stays_as_it_is_while_somebody_has_it(queues: tuple[Any, Any]) 
     for number in range(20):
         queue.put(np.full(100_000, number))
         kept.append(queue.get())
-    for number, array in enumerate(kept):
-        assert (array == number).all()
-    del array
+    assert all((array == number).all() for number, array in enumerate(kept))
     with_arrays = queue._memory_in_use()
     assert with_arrays > 15 * 800_000
     kept.clear()
@@ -167,7 +166,7 @@ def test_a_forked_child_keeps_the_arrays_it_inherits(queues: tuple[Any, Any]) ->
 
     process = Process(target=child, context="fork")
     process.start()
-    del array
+    array = None
     for number in range(20):
         queue.put(np.full(100_000, float(number)))
         queue.get()

@@ -122,7 +122,7 @@ def test_a_block_is_used_again(blocks: Table) -> None:
     blocks.put(index)
     assert blocks.table.take(100_000, LIVE)[0] != index
     blocks.get(index, LIVE)
-    assert blocks.table.take(100_000, LIVE)[0] not in (index,)
+    assert blocks.table.take(100_000, LIVE)[0] != index
     blocks.table.release(index)
     assert blocks.table.take(100_000, LIVE) == (index, True)
 

@@ -11,7 +11,14 @@ from collections.abc import Callable
 
 from processing_core._runtime import runtime
 
-__all__ = ["ExitCallback", "activate", "at_exit", "on_fork", "on_fork_in_child", "run_exit_sequence"]
+__all__ = [
+    "ExitCallback",
+    "activate",
+    "at_exit",
+    "on_fork",
+    "on_fork_in_child",
+    "run_exit_sequence",
+]
 
 # Where concurrent.futures keeps the threads that it joins at the end; those of the parent are not
 # in the child, or are the very thread that forked.

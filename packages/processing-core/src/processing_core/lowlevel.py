@@ -5,8 +5,63 @@ Programs rarely need it.
 
 from __future__ import annotations
 
-from processing_core._lifecycle import ExitCallback, at_exit, on_fork_in_child
+import os
+import sys
+
+from processing_core._lifecycle import ExitCallback, at_exit, on_fork, on_fork_in_child
 from processing_core._serialize.packer import register_reducer
 from processing_core._start.hooks import on_child_start
 
-__all__ = ["ExitCallback", "at_exit", "on_child_start", "on_fork_in_child", "register_reducer"]
+if sys.platform != "win32":
+    from processing_core._memory.arena import Block, allocate
+    from processing_core._platform import holds
+    from processing_core._platform.pthreads import pthreads
+
+    __all__ = [
+        "Block",
+        "ExitCallback",
+        "allocate",
+        "at_exit",
+        "features",
+        "on_child_start",
+        "on_fork",
+        "on_fork_in_child",
+        "register_reducer",
+    ]
+
+    def features() -> dict[str, bool]:
+        """What the platform has of the things that the library has a slower substitute for.
+
+        ``robust_mutexes`` and ``unnamed_semaphores``: glibc's, by ctypes. ``anonymous_memory``: files
+        in memory that have no name and take no room before they are written. ``holds``: the kernel
+        tells which shared memory others still use, so that it can be used again.
+        """
+        native = pthreads() is not None
+        own = os.open(os.devnull, os.O_RDWR)
+        try:
+            again = holds.reopen(own)
+            if again is not None:
+                os.close(again)
+        finally:
+            os.close(own)
+        return {
+            "anonymous_memory": hasattr(os, "memfd_create"),
+            "holds": again is not None,
+            "robust_mutexes": native,
+            "unnamed_semaphores": native,
+        }
+else:
+    __all__ = [
+        "ExitCallback",
+        "at_exit",
+        "features",
+        "on_child_start",
+        "on_fork",
+        "on_fork_in_child",
+        "register_reducer",
+    ]
+
+    def features() -> dict[str, bool]:
+        """What the platform has of the things that the library has a substitute for."""
+        names = ("anonymous_memory", "holds", "robust_mutexes", "unnamed_semaphores")
+        return dict.fromkeys(names, False)

@@ -78,8 +78,8 @@ class _Shared(MessageChannel[ItemT]):
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise SharingError(
-            f"a {type(self).__name__} can be passed to a child when it is started or sent through a "
-            "connection or a queue, but not pickled otherwise"
+            f"a {type(self).__name__} can be passed to a child when it is started or sent through "
+            "a connection or a queue, but not pickled otherwise"
         )
 
 
@@ -198,7 +198,7 @@ class Queue(_Shared[ItemT]):
 
 
 class JoinableQueue(Queue[ItemT]):
-    """A Queue whose users report when they are done with an item, so that others may wait for it."""
+    """A Queue whose users report when they are done with an item; others may wait for that."""
 
     def task_done(self) -> None:
         """Report that an item that was got is done with.

@@ -1,4 +1,4 @@
-"""Owns what stands for the queues on Windows, where they are still to come: it says so when made."""
+"""Owns what stands for the queues on Windows, where they are still to come, and says so."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ __all__ = ["JoinableQueue", "Queue", "SimpleQueue"]
 class SimpleQueue(Container[ItemT]):
     """As on POSIX. :raises NotImplementedError: always"""
 
-    def __init__(self, *, ctx: StartsProcesses | None = None) -> None:  # noqa: ARG002
+    def __init__(self, *, ctx: StartsProcesses | None = None) -> None:
         raise NotImplementedError(f"{type(self).__name__} is not available on Windows yet")
 
     if TYPE_CHECKING:

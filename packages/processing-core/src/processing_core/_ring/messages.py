@@ -197,8 +197,8 @@ class MessageChannel(Container[ItemT], Channel):
         sizes = [sum(map(len, part)) for part in parts]
         if len(descriptors) > MOST_DESCRIPTORS:
             raise SerializationError(
-                f"{len(descriptors)} descriptors in one item; at most {MOST_DESCRIPTORS} can travel "
-                "together"
+                f"{len(descriptors)} descriptors in one item; "
+                f"at most {MOST_DESCRIPTORS} can travel together"
             )
         label = Label(NO_BLOCK, len(descriptors), sizes)
         self._check_weight(label.weight)
@@ -258,6 +258,7 @@ class MessageChannel(Container[ItemT], Channel):
         if not self._direct or timeout is not None or self._kept:
             return self._get_by_steps(moment(block, timeout))  # type: ignore[no-any-return]
         data: bytes | Parcel | None = None
+        loading = False
         try:
             # The hot path: Guard.run and Ring.pop with nothing that is not needed here. Its
             # invariant is theirs: until the store to HEAD the message is in the queue, from then on
@@ -287,36 +288,50 @@ class MessageChannel(Container[ItemT], Channel):
                         self._unlock(address)
             if data is None:
                 data = self._wait_and_take(None if block else 0.0)
+            loading = True
             if type(data) is bytes:
                 return loads(data)  # type: ignore[no-any-return]
+            return self._rebuild(data)  # type: ignore[no-any-return]
         except TooLateError:
             raise queue.Empty from None
-        except KeyboardInterrupt:
-            if data is not None:
-                self._kept.append(data)
+        except BaseException as error:
+            self._keep(data, error, loading=loading)
             raise
-        return self._rebuild(data)  # type: ignore[no-any-return]
+
+    def _keep(self, data: bytes | Parcel | None, error: BaseException, *, loading: bool) -> None:
+        """Keep a message that was taken, unless the error is its own."""
+        if data is not None and (not loading or isinstance(error, KeyboardInterrupt)):
+            self._kept.append(data)
 
     def _get_by_steps(self, limit: float | None) -> Any:
         """As get(), for a queue with limits and one that is closed, and within a time."""
         self._check_open()
-        if self._kept:
-            return self._rebuild(self._kept.popleft())
-        return self._rebuild(self._wait_and_take(limit))
+        data: bytes | Parcel | None = None
+        loading = False
+        try:
+            data = self._kept.popleft() if self._kept else self._wait_and_take(limit)
+            loading = True
+            return self._rebuild(data)
+        except BaseException as error:
+            self._keep(data, error, loading=loading)
+            raise
 
     def _take(self) -> bytes | Parcel | None:
         """With the consumers' guard: take the oldest message, None when there is none."""
         data = self._ring.pop(self._accept)
         if data is None:
             return None
-        if self._words[PUTTERS]:
-            self._wake_putters()
-        self._tidy()
-        if isinstance(data, bytes):
-            return data
-        # Its descriptors and its block came before it was removed.
-        parcel, self._accepted = self._accepted, None
-        return parcel
+        # The descriptors and the block of a SPECIAL one came before it was removed.
+        message = data if isinstance(data, bytes) else self._accepted
+        try:
+            if self._words[PUTTERS]:
+                self._wake_putters()
+            self._tidy()
+        except BaseException:
+            if message is not None:
+                self._kept.append(message)
+            raise
+        return message
 
     def _tidy(self) -> None:
         """With the consumers' guard: give back the memory of messages that were taken."""
@@ -415,11 +430,7 @@ class MessageChannel(Container[ItemT], Channel):
     def _rebuild(self, data: bytes | Parcel) -> Any:
         """The object of a message."""
         if isinstance(data, bytes):
-            try:
-                return loads(data)
-            except KeyboardInterrupt:
-                self._kept.append(data)
-                raise
+            return loads(data)
         block = data.label.block
         if block == NO_BLOCK:
             return data.load(memoryview(b""), lambda _: None)
@@ -435,10 +446,12 @@ class MessageChannel(Container[ItemT], Channel):
         try:
             with memoryview(self._memory)[offset : offset + size] as memory:
                 result = data.load(memory, map_block)
-        except BaseException as error:
-            if isinstance(error, KeyboardInterrupt) and data.failure is None and not mapped:
-                self._kept.append(data)
-            elif not mapped:
+        except KeyboardInterrupt:
+            # The message will be kept, and its block with it even if that was mapped already.
+            self._table.accept(block, self._pid)
+            raise
+        except BaseException:
+            if not mapped:
                 self._give_back(block)
             raise
         if not mapped:

@@ -51,8 +51,8 @@ class _Sink:
 def _buffer_taker(buffers: list[memoryview], cargo: list[object]) -> Callable[[PickleBuffer], bool]:
     """What a pickler gives buffers to.
 
-    It refers to the lists and not to the packer: otherwise that would be a cycle, and the views, with
-    all the memory behind them, would be kept until the next garbage collection.
+    It refers to the lists and not to the packer: that would be a cycle, and the views with all the
+    memory behind them would be kept until the next garbage collection.
     """
 
     def take_buffer(buffer: PickleBuffer) -> bool:

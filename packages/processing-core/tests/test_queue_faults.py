@@ -1,0 +1,197 @@
+"""Queues whose users are killed, stopped and interrupted at any moment."""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import sys
+import threading
+import time
+from collections import Counter
+from typing import Any
+
+import pytest
+
+import queue_children
+from conftest import Starter
+from processing_core import Pipe, Process, Queue
+from processing_core.queues import Empty, Full
+from processing_testkit import wait_until
+
+assert sys.platform != "win32"
+
+KILLS = 40
+
+
+@pytest.mark.deadline(120)
+@pytest.mark.parametrize(("size", "maxsize"), [(50, 0), (50, 10), (100_000, 10)])
+def test_random_kills_of_producers_and_consumers(
+    start_method: str, start: Starter, size: int, maxsize: int
+) -> None:
+    """Survivors go on, nothing is damaged or doubled, and only what was in the hands is lost."""
+    kills = KILLS if start_method == "fork" else KILLS // 4
+    rng = random.Random(size + maxsize)  # noqa: S311
+    queue: Queue[Any] = Queue(maxsize)
+    results: Queue[Any] = Queue()
+    producers = {name: start(queue_children.put_for_ever, queue, name, size) for name in range(2)}
+    consumers = [start(queue_children.get_for_ever, queue, results) for _ in range(2)]
+    seen: list[tuple[int, int, bool]] = []
+    lost_in_consumers = 0
+    for kill in range(kills):
+        for _ in range(rng.randrange(1, 40)):
+            seen.append(results.get(timeout=20))  # noqa: PERF401 - each has its own time limit
+        if rng.random() < 0.5:
+            name = rng.choice(list(producers))
+            producers.pop(name).kill()
+            producers[1000 + kill] = start(queue_children.put_for_ever, queue, 1000 + kill, size)
+        else:
+            consumers.pop(rng.randrange(len(consumers))).kill()
+            lost_in_consumers += 1
+            consumers.append(start(queue_children.get_for_ever, queue, results))
+    for process in producers.values():
+        process.kill()
+        process.join()
+    while not queue.empty():
+        seen.append(results.get(timeout=20))
+    # Whatever the consumers have in their hands comes, or they are asleep.
+    wait_until(lambda: queue._words[16] & 0xFFFFFFFF >= 2, 20)
+    seen += queue_children.take_what_is_there(results)
+    for process in consumers:
+        process.kill()
+        process.join()
+    assert all(whole for _, _, whole in seen)
+    counts = Counter((name, number) for name, number, _ in seen)
+    assert max(counts.values()) == 1
+    numbers: dict[int, list[int]] = {}
+    for name, number, _ in seen:
+        numbers.setdefault(name, []).append(number)
+    missing = sum(max(found) + 1 - len(found) for found in numbers.values())
+    assert missing <= lost_in_consumers
+    assert queue._memory_in_use() < 1_000_000
+
+
+@pytest.mark.deadline(120)
+def test_interrupts_lose_nothing() -> None:
+    """Each put and get that SIGINT may interrupt has happened or has not."""
+    queue: Queue[Any] = Queue(3)
+    rounds = 1500
+    attempts: list[int] = []
+    certain: list[int] = []
+    got: list[int] = []
+    finished = threading.Event()
+
+    def interrupt() -> None:
+        main = threading.main_thread().ident
+        assert main is not None
+        pauses = random.Random(5)  # noqa: S311
+        for _ in range(rounds):
+            if finished.is_set():
+                return
+            signal.pthread_kill(main, signal.SIGINT)
+            time.sleep(pauses.random() * 0.0005)
+
+    thread = threading.Thread(target=interrupt)
+    number = 0
+    started = False
+    while True:
+        try:
+            if not started:
+                started = True
+                thread.start()
+            while thread.is_alive():
+                number += 1
+                attempts.append(number)
+                queue.put(number, False)
+                certain.append(number)
+                item = queue.get(timeout=0.001)
+                got.append(item)
+        except KeyboardInterrupt:
+            continue
+        except (Empty, Full):
+            while not queue.empty():
+                try:
+                    item = queue.get(False)
+                    got.append(item)
+                except (KeyboardInterrupt, Empty):
+                    continue
+            continue
+        break
+    finished.set()
+    thread.join()
+    got += queue_children.take_what_is_there(queue)
+    assert max(Counter(got).values()) == 1
+    assert got == sorted(got)
+    assert set(got) <= set(attempts)
+    # A put that returned is certain; between the return of get() and the append nothing can happen.
+    assert set(certain) <= set(got)
+
+
+def test_an_interrupt_ends_waiting_at_once(start_method: str) -> None:
+    del start_method
+    for call in ("get", "put"):
+        queue: Queue[int] = Queue(1)
+        if call == "put":
+            queue.put(0)
+        main = threading.main_thread().ident
+        assert main is not None
+        which = 16 if call == "get" else 24
+
+        def interrupt(queue: Queue[int] = queue, which: int = which, main: int = main) -> None:
+            wait_until(lambda: queue._words[which] & 0xFFFFFFFF)
+            signal.pthread_kill(main, signal.SIGINT)
+
+        thread = threading.Thread(target=interrupt)
+        thread.start()
+        with pytest.raises(KeyboardInterrupt):
+            queue.get() if call == "get" else queue.put(1)
+        thread.join()
+        assert not queue._words[which] & 0xFFFFFFFF
+        if call == "get":
+            queue.put(1)
+            assert queue.get() == 1
+        else:
+            assert queue.get() == 0
+            assert queue.empty()
+
+
+def test_a_process_killed_with_a_guard_held(start_method: str) -> None:
+    """For each guard: the next one puts things right and goes on."""
+    del start_method
+    for which in ("_putting", "_getting"):
+        queue: Queue[Any] = Queue(5)
+        queue.put(1)
+
+        def die(queue: Queue[Any] = queue, which: str = which) -> None:
+            getattr(queue, which).run(lambda: os.kill(os.getpid(), signal.SIGKILL))
+
+        process = Process(target=die, context="fork")
+        process.start()
+        process.join()
+        assert process.exitcode == -signal.SIGKILL
+        queue.put(2)
+        assert [queue.get(), queue.get()] == [1, 2]
+
+
+def test_a_stopped_holder_of_a_guard_is_waited_for_until_the_time_is_up() -> None:
+    queue: Queue[Any] = Queue(5)
+    ready, tell = Pipe(False)
+
+    def stop() -> None:
+        def held() -> None:
+            tell.send(None)
+            signal.pause()
+
+        queue._putting.run(held)
+
+    process = Process(target=stop, context="fork")
+    process.start()
+    ready.recv()
+    with pytest.raises(Full):
+        queue._wait(lambda: True, 1, time.monotonic() - 100, Full)
+    process.kill()
+    process.join()
+    queue.put(1)
+    assert queue.get() == 1
+    ready.close()
+    tell.close()
