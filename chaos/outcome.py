@@ -44,11 +44,11 @@ def memory(value: int | None) -> str:
 def table(outcomes: Sequence[Outcome]) -> Table:
     """All scenarios, one line each."""
     made = Table(box=box.SIMPLE_HEAD, pad_edge=False)
-    made.add_column("scenario")
+    made.add_column("scenario", no_wrap=True)
     made.add_column("start")
     for title in ("kills", "stops", "items", "damaged", "gaps", "hangs"):
         made.add_column(title, justify="right")
-    made.add_column("memory before", justify="right")
+    made.add_column("bytes before", justify="right")
     made.add_column("after", justify="right")
     made.add_column("s", justify="right")
     made.add_column("")

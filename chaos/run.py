@@ -97,7 +97,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     console = Console()
     if not console.is_terminal:
-        console.width = 120
+        console.width = 130
     library = importlib.import_module(options.library)
     warm_up(library, [options.method] if options.method else METHODS)
     todo = plan(library, options.groups or GROUPS, options)
