@@ -1,8 +1,9 @@
 """A census of Python source code, taken by as many processes as the machine has processors.
 
 It reads every source file of the running interpreter's own standard library, deals the files to
-worker processes over pipes, and merges their answers. Then it counts everything once more in this
-one process, to see that the answer is the same and how much time the workers saved.
+worker processes through a queue, and merges the answers that come back through another. Then it
+counts everything once more in this one process, to see that the answer is the same and how much
+time the workers saved.
 
 The work comes first and knows nothing of processes; then the processes; then the report.
 """
@@ -22,7 +23,6 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import NamedTuple
 
 from rich.console import Console
 from rich.progress import Progress
@@ -123,38 +123,17 @@ class DeadWorkerError(Exception):
     """A worker process ended before its work did."""
 
 
-class Worker(NamedTuple):
-    """A worker process as its parent sees it."""
-
-    process: processing.Process
-    connection: processing.Connection  # our end of the pipe between us
-
-    def give(self, batch: list[Path] | None) -> bool:
-        """Send the next batch, or None to end the worker. Is it busy now?"""
-        try:
-            self.connection.send(batch)
-        except OSError as error:
-            raise self.died() from error
-        return batch is not None
-
-    def take(self) -> Census:
-        try:
-            answer: Census = self.connection.recv()
-        except (EOFError, OSError) as error:
-            raise self.died() from error
-        return answer
-
-    def died(self) -> DeadWorkerError:
-        process = self.process
-        process.join(5)
-        return DeadWorkerError(f"worker process {process.pid} died, exit code {process.exitcode}")
+def died(process: processing.Process) -> DeadWorkerError:
+    """The error for a worker that has ended, or is about to."""
+    process.join(5)
+    return DeadWorkerError(f"worker process {process.pid} died, exit code {process.exitcode}")
 
 
-def work(connection: processing.Connection) -> None:
+def work(batches: processing.Queue[list[Path] | None], answers: processing.Queue[Census]) -> None:
     """What a worker process runs: answer every batch with its census, until None comes."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    while (batch := connection.recv()) is not None:
-        connection.send(count_batch(batch))
+    while (batch := batches.get()) is not None:
+        answers.put(count_batch(batch))
 
 
 @contextmanager
@@ -171,48 +150,48 @@ def interrupts_held_back() -> Iterator[None]:
 
 
 @contextmanager
-def crew(size: int) -> Iterator[list[Worker]]:
+def crew(
+    size: int, batches: processing.Queue[list[Path] | None], answers: processing.Queue[Census]
+) -> Iterator[list[processing.Process]]:
     """Some worker processes. None is left after the block, in whatever way it is left."""
-    workers: list[Worker] = []
+    workers: list[processing.Process] = []
     try:
         for _ in range(size):
             with interrupts_held_back():
-                ours, theirs = processing.Pipe()
-                process = processing.Process(target=work, args=(theirs,), daemon=True)
+                process = processing.Process(target=work, args=(batches, answers), daemon=True)
                 process.start()
-                theirs.close()  # the worker has a copy of its own
-                workers.append(Worker(process, ours))
+                workers.append(process)
         yield workers
     finally:
         with interrupts_held_back():
-            for process, connection in workers:
+            for process in workers:
                 process.terminate()  # does nothing to one that has ended
                 process.join()
-                connection.close()
 
 
 def count_with_workers(paths: Iterable[Path], processes: int, advance: Advance) -> Census:
-    """Count files in worker processes: each gets a batch whenever it has answered the last one."""
+    """Count files in worker processes: each takes a batch whenever it has answered the last one."""
     total = Census()
-    batches = deal(paths)
-    with crew(processes) as workers:
-        busy = [worker for worker in workers if worker.give(next(batches, None))]
-        while busy:
-            sources = [each for w in busy for each in (w.connection, w.process.sentinel)]
-            events = processing.wait(sources)
-            for worker in list(busy):
-                if worker.process.sentinel in events:
-                    raise worker.died()
-                if worker.connection in events:
-                    answer = worker.take()
-                    total.add(answer)
-                    advance(answer.files)
-                    if not worker.give(next(batches, None)):
-                        busy.remove(worker)
-        for worker in workers:
-            worker.process.join()
-            if worker.process.exitcode != 0:
-                raise worker.died()
+    batches: processing.Queue[list[Path] | None] = processing.Queue()
+    answers: processing.Queue[Census] = processing.Queue()
+    with crew(processes, batches, answers) as workers:
+        dealt = list(deal(paths))
+        batches.put_many([*dealt, *[None] * processes])  # for each worker a None at the end
+        for _ in dealt:
+            while answers.empty():
+                # An answer, or the end of a worker: which may have put its last answer before.
+                running = [each.sentinel for each in workers if each.exitcode is None]
+                processing.wait([answers, *running])
+                failed = [each for each in workers if each.exitcode]
+                if failed and answers.empty():
+                    raise died(failed[0])
+            answer = answers.get()
+            total.add(answer)
+            advance(answer.files)
+        for process in workers:
+            process.join()
+            if process.exitcode != 0:
+                raise died(process)
     return total
 
 

@@ -13,13 +13,18 @@ from processing_core import ClosedError as ClosedError
 from processing_core import Connection as Connection
 from processing_core import InvalidArgument as InvalidArgument
 from processing_core import InvalidType as InvalidType
+from processing_core import JoinableQueue as JoinableQueue
 from processing_core import MethodFixedError as MethodFixedError
 from processing_core import MisuseError as MisuseError
+from processing_core import OwnerDiedWarning as OwnerDiedWarning
 from processing_core import ParentProcess as ParentProcess
 from processing_core import Pipe as Pipe
 from processing_core import Process as Process
 from processing_core import ProcessError as ProcessError
+from processing_core import Queue as Queue
 from processing_core import SerializationError as SerializationError
+from processing_core import SharingError as SharingError
+from processing_core import SimpleQueue as SimpleQueue
 from processing_core import StartError as StartError
 from processing_core import TimeoutError as TimeoutError
 from processing_core import active_children as active_children
@@ -47,13 +52,18 @@ __all__ = [
     "Connection",
     "InvalidArgument",
     "InvalidType",
+    "JoinableQueue",
     "MethodFixedError",
     "MisuseError",
+    "OwnerDiedWarning",
     "ParentProcess",
     "Pipe",
     "Process",
     "ProcessError",
+    "Queue",
     "SerializationError",
+    "SharingError",
+    "SimpleQueue",
     "StartError",
     "TimeoutError",
     "activeChildren",
