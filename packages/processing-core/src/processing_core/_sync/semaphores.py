@@ -1,0 +1,131 @@
+"""Owns the semaphores that everything here is made of: in shared memory, and operated at C speed.
+
+``new_semaphore`` makes one. Whatever it is made of, it has the interface of CPython's ``SemLock``,
+which counts, knows its owner if it is recursive, and lets signal handlers run while it waits.
+
+One object stands for a semaphore in each process, however often it is sent there and back: it is
+what knows that a thread of this process holds a recursive lock, and how often.
+"""
+
+from __future__ import annotations
+
+import sys
+import weakref
+
+assert sys.platform != "win32"
+
+from processing_core import _lifecycle
+from processing_core._memory.arena import Block, allocate
+from processing_core._platform.pthreads import SEMAPHORE_BYTES, pthreads
+from processing_core._platform.semlocks import (
+    AVAILABLE,
+    RECURSIVE,
+    SEM_VALUE_MAX,
+    SEMAPHORE,
+    SemLock,
+)
+from processing_core._runtime import runtime
+from processing_core._serialize.packer import register_carrier
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from processing_core._serialize.packer import Packer
+    from processing_core._sync.shells import SemaphoreLike
+
+__all__ = [
+    "RECURSIVE",
+    "SEMAPHORE",
+    "SEM_VALUE_MAX",
+    "MemorySemaphore",
+    "new_semaphore",
+    "semaphore_at",
+]
+
+
+class MemorySemaphore(SemLock):
+    """A SemLock on an unnamed semaphore, which keeps the block alive that the semaphore is in."""
+
+    __slots__ = ("__weakref__", "block")
+
+    block: Block
+
+
+# All of this process. Additions and removals are single steps in C, since they may come at any
+# moment, by finalizers.
+_all: set[weakref.ref[MemorySemaphore]] = set()
+_add, _discard = _all.add, _all.discard
+# Those that were sent or received, by arena and offset.
+_known: weakref.WeakValueDictionary[tuple[object, int], MemorySemaphore] = (
+    weakref.WeakValueDictionary()
+)
+
+
+class _Hook:
+    installed = False
+
+
+def new_semaphore(kind: int, value: int, maxvalue: int) -> SemaphoreLike:
+    """A semaphore with a value.
+
+    :raises MemoryError: when there is no room for it
+    """
+    functions = pthreads()
+    if functions is not None and AVAILABLE:
+        block = allocate(SEMAPHORE_BYTES)
+        functions.init_semaphore(block.address, value)
+        return semaphore_at(block, block.address, kind, maxvalue)
+    raise NotImplementedError("locks and semaphores are not available on this platform yet")
+
+
+def semaphore_at(block: Block, address: int, kind: int, maxvalue: int) -> MemorySemaphore:
+    """The object for a semaphore that is somewhere in a block."""
+    if not _Hook.installed:
+        _lifecycle.on_fork_in_child(_after_fork_in_child)
+        _Hook.installed = True
+    semaphore = MemorySemaphore._rebuild(address, kind, maxvalue, None)
+    semaphore.block = block
+    _add(weakref.ref(semaphore, _discard))
+    return semaphore
+
+
+def _after_fork_in_child() -> None:
+    """What threads of the parent hold is not held by the child's, whose numbers may be the same."""
+    for reference in list(_all):
+        semaphore = reference()
+        if semaphore is not None:
+            semaphore._after_fork()
+
+
+def _key(block: Block) -> tuple[object, int]:
+    return block.arena.file.identity, block.offset
+
+
+def _reduce(semaphore: MemorySemaphore, _packer: Packer) -> tuple[Any, ...]:
+    with runtime.lock:
+        _known[_key(semaphore.block)] = semaphore
+    return _attach, (semaphore.block, semaphore.kind, semaphore.maxvalue)
+
+
+def _attach(block: Block, kind: int, maxvalue: int) -> MemorySemaphore:
+    with runtime.lock:
+        semaphore = _known.get(_key(block))
+        if semaphore is None and block.arena.owned:
+            # It may be one of ours that a forked child has inherited and sends back.
+            semaphore = _find(block.address)
+        if semaphore is None:
+            semaphore = semaphore_at(block, block.address, kind, maxvalue)
+        _known[_key(block)] = semaphore
+        return semaphore
+
+
+def _find(address: int) -> MemorySemaphore | None:
+    for reference in list(_all):
+        semaphore = reference()
+        if semaphore is not None and semaphore.handle == address:
+            return semaphore
+    return None
+
+
+register_carrier(MemorySemaphore, _reduce)

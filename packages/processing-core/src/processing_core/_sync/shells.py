@@ -1,0 +1,157 @@
+"""Owns what the public classes have in common: methods that are those of the semaphore within.
+
+An object has slots by the names of the methods, and in them the semaphore's own bound methods. A
+call, and a ``with`` statement too, so comes to the code in C without a frame of Python in between;
+and nothing refers in a circle. A subclass may define the methods as it likes.
+"""
+
+from __future__ import annotations
+
+import threading
+
+from processing_core._process import current_process
+from processing_core._serialize.packer import register_reducer
+from processing_core.errors import SharingError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import TracebackType
+    from typing import Any, NoReturn, Protocol
+else:
+    Protocol = object
+
+__all__ = ["SemaphoreLike", "Shared", "Shell", "fit", "owner_of"]
+
+
+class SemaphoreLike(Protocol):
+    """The interface of ``SemLock``."""
+
+    @property
+    def kind(self) -> int: ...
+    @property
+    def maxvalue(self) -> int: ...
+    def acquire(self, block: bool = True, timeout: float | None = None) -> bool: ...
+    def release(self) -> None: ...
+    def __enter__(self) -> bool: ...
+    def __exit__(
+        self,
+        kind: type[BaseException] | None = None,
+        error: BaseException | None = None,
+        traceback: TracebackType | None = None,
+        /,
+    ) -> None: ...
+    def _count(self) -> int: ...
+    def _is_mine(self) -> bool: ...
+    def _get_value(self) -> int: ...
+    def _is_zero(self) -> bool: ...
+
+
+class Shared:
+    """An object that processes share: passed to children and sent, but not pickled otherwise."""
+
+    __slots__ = ()
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        # Unless it says itself how it is to be pickled.
+        if cls.__reduce__ is Shared.__reduce__ and cls.__reduce_ex__ is object.__reduce_ex__:
+            register_reducer(cls, _reduce)
+
+    def _parts(self) -> tuple[Any, ...]:
+        """What another process needs to make the same object."""
+        raise NotImplementedError
+
+    def _assemble(self, *parts: Any) -> None:
+        """Become the object of these parts."""
+        raise NotImplementedError
+
+    def __reduce__(self) -> NoReturn:
+        raise SharingError(
+            f"a {type(self).__name__} can be passed to a child process, and sent through "
+            "connections and queues, but it cannot be pickled otherwise"
+        )
+
+
+def _reduce(shared: Shared) -> tuple[Any, ...]:
+    # A subclass may have attributes of its own.
+    return _rebuild, (type(shared), shared._parts(), getattr(shared, "__dict__", None))
+
+
+def _rebuild(cls: type[Shared], parts: tuple[Any, ...], attributes: dict[str, Any] | None) -> Any:
+    shared = cls.__new__(cls)
+    shared._assemble(*parts)
+    if attributes:
+        vars(shared).update(attributes)
+    return shared
+
+
+class Shell(Shared):
+    """What is acquired and released."""
+
+    if TYPE_CHECKING:
+        _semlock: SemaphoreLike
+
+        def acquire(self, block: bool = True, timeout: float | None = None) -> bool: ...
+        def release(self) -> None: ...
+        def __enter__(self) -> bool: ...
+        def __exit__(
+            self,
+            kind: type[BaseException] | None = None,
+            error: BaseException | None = None,
+            traceback: TracebackType | None = None,
+            /,
+        ) -> None: ...
+    else:
+        __slots__ = {
+            "__enter__": "As acquire().",
+            "__exit__": "As release().",
+            "__weakref__": "",
+            "_semlock": "The semaphore within.",
+            "acquire": """acquire(block=True, timeout=None)
+
+            Acquire it; returns whether that was done.
+
+            :param block: whether to wait until it can be done
+            :param timeout: for how many seconds at most; None without limit, less than zero is zero
+
+            A signal handler that raises while this waits ends the wait.
+            """,
+            "release": """release()
+
+            Release it, once.
+            """,
+        }
+
+    def _parts(self) -> tuple[Any, ...]:
+        return (self._semlock,)
+
+    def _assemble(self, *parts: Any) -> None:
+        fit(self, *parts)
+
+
+# The slots themselves: a subclass may have methods of these names.
+_set_semlock = Shell.__dict__["_semlock"].__set__
+_set_acquire = Shell.__dict__["acquire"].__set__
+_set_release = Shell.__dict__["release"].__set__
+_set_enter = Shell.__dict__["__enter__"].__set__
+_set_exit = Shell.__dict__["__exit__"].__set__
+
+
+def fit(shell: Shell, semlock: SemaphoreLike) -> None:
+    """Give a shell its semaphore."""
+    _set_semlock(shell, semlock)
+    _set_acquire(shell, semlock.acquire)
+    _set_release(shell, semlock.release)
+    _set_enter(shell, semlock.__enter__)
+    _set_exit(shell, semlock.__exit__)
+
+
+def owner_of(semlock: SemaphoreLike) -> tuple[str, int | str]:
+    """Who holds a lock and how often, for people to read."""
+    if semlock._is_mine():
+        name = current_process().name
+        thread = threading.current_thread().name
+        return name if thread == "MainThread" else f"{name}|{thread}", semlock._count()
+    if semlock._get_value() == 1:
+        return "None", 0
+    return ("SomeOtherThread" if semlock._count() > 0 else "SomeOtherProcess"), "nonzero"
