@@ -16,7 +16,9 @@ from processing_core import Process, errors
 EVERY = [
     value
     for value in vars(processing_core).values()
-    if isinstance(value, type) and issubclass(value, BaseException)
+    if isinstance(value, type)
+    and issubclass(value, BaseException)
+    and not issubclass(value, Warning)
 ]
 ARGUMENTS: list[tuple[Any, ...]] = [(), ("text",), (b"\x00message\xff",), ("two", 2), (None, [1])]
 
@@ -37,6 +39,9 @@ def test_derives_from_process_error(cls: type[BaseException]) -> None:
         (errors.InvalidType, TypeError),
         (errors.SerializationError, pickle.PicklingError),
         (errors.StartError, RuntimeError),
+        (errors.SharingError, RuntimeError),
+        (errors.SharingError, errors.SerializationError),
+        (errors.OwnerDiedWarning, RuntimeWarning),
     ],
 )
 def test_is_also_what_the_standard_library_raises(

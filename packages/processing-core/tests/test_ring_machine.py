@@ -165,7 +165,7 @@ def test_a_ring_grows_and_goes_back(ring: Ring, memory: StoppableMemory) -> None
 
 def test_nothing_is_put_where_there_is_no_memory(ring: Ring, memory: StoppableMemory) -> None:
     memory.full = True
-    while drained_position(ring) + 2000 < 2 * START:
+    while drained_position(ring) + 1024 <= 2 * START:
         ring.push(bytes(1000))
     count = len(ring)
     with pytest.raises(MemoryError):

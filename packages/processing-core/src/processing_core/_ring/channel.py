@@ -123,17 +123,16 @@ class Channel:
         self._semaphores: dict[tuple[int, int], SemLock] = {}
         if isinstance(functions, Pthreads):
             self._base = base = address_of(file.map)
-            put_at, get_at = (base + place for place in layout.MUTEXES)
-            self._putting = Guard(functions, put_at, self._recover_putting)
-            self._getting = Guard(functions, get_at, self._recover_getting)
+            places = [(base + offset, offset) for offset in layout.MUTEXES]
         else:
             functions = FileMutexes(file.descriptor, self._words)
-            self._putting = Guard(functions, 0, self._recover_putting)
-            self._getting = Guard(functions, 1, self._recover_getting)
+            places = [(0, 0), (1, 0)]
+        memory = file.map
+        self._putting = Guard(functions, memory, *places[0], self._recover_putting)
+        self._getting = Guard(functions, memory, *places[1], self._recover_getting)
         if os.uname().machine.lower() not in ORDERED:
-            self._getting = self._putting = Guard(
-                functions, self._putting.address, self._recover_all
-            )
+            self._putting = Guard(functions, memory, *places[0], self._recover_all)
+            self._getting = self._putting
         # The same for both guards: what they lock is given by address.
         self._trylock, self._unlock = self._putting.trylock, self._putting.unlock
 

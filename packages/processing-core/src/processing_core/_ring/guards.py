@@ -23,8 +23,9 @@ from processing_core.errors import MisuseError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import mmap
     from collections.abc import Callable
-    from typing import TypeVar
+    from typing import Any, TypeVar
 
     ResultT = TypeVar("ResultT")
 
@@ -45,21 +46,33 @@ class TooLateError(Exception):
 class Guard:
     """A mutex at ``address``; ``recover`` is called with it held when its holder was killed.
 
-    It is a method of who has the guard, and refers to that weakly.
+    It is a method of who has the guard, and refers to that weakly. ``key`` is what ``trylock`` and
+    ``unlock`` take.
 
     The hot path calls ``trylock`` and ``unlock`` by itself, as ``run`` does it.
     """
 
-    __slots__ = ("_functions", "_recover", "address", "trylock", "unlock")
+    __slots__ = ("_functions", "_recover", "address", "key", "trylock", "unlock")
 
     def __init__(
-        self, functions: Pthreads | FileMutexes, address: int, recover: Callable[[], None]
+        self,
+        functions: Pthreads | FileMutexes,
+        memory: mmap.mmap,
+        address: int,
+        offset: int,
+        recover: Callable[[], None],
     ) -> None:
         self._functions = functions
         self.address = address
+        self.key: object
+        self.trylock: Callable[[Any], int]
+        self.unlock: Callable[[Any], int]
+        if isinstance(functions, FileMutexes):
+            self.key, self.trylock, self.unlock = address, functions.trylock, functions.unlock
+        else:
+            self.key = functions.reference(memory, offset)
+            self.trylock, self.unlock = functions.trylock_by, functions.unlock_by
         self._recover = weakref.WeakMethod(recover)
-        self.trylock = functions.trylock
-        self.unlock = functions.unlock
 
     def lock_after(self, code: int, limit: float | None = None) -> int:
         """Take the mutex after a first attempt has returned ``code``; returns 0.
@@ -71,7 +84,7 @@ class Guard:
         while code in (errno.EBUSY, errno.ETIMEDOUT):
             if trials:
                 trials -= 1
-                code = self.trylock(self.address)
+                code = self.trylock(self.key)
                 continue
             wait = SLEEP_SECONDS
             if limit is not None:
@@ -97,13 +110,13 @@ class Guard:
         """Call a function with the mutex held. See lock_after."""
         code = 0
         try:
-            code = self.trylock(self.address)
+            code = self.trylock(self.key)
             if code:
                 code = self.lock_after(code, limit)
             return function()
         finally:
             if code != DEADLOCK:
-                self.unlock(self.address)
+                self.unlock(self.key)
 
     def after_fork_in_child(self) -> None:
         """Other threads' locks are not the child's."""

@@ -58,7 +58,11 @@ class MessageChannel(Container[ItemT], Channel):
         self._accepted: Parcel | None = None
         # Whether put and get may take the short way: no limits, and not closed.
         self._direct = not (maxsize or ceiling)
-        self._put_at, self._get_at = self._putting.address, self._getting.address
+        self._put_key, self._get_key = self._putting.key, self._getting.key
+        # What this process knows from its last put: nobody has put since if TAIL is the same, and
+        # then the place is free up to the same end, because the head only moves away.
+        self._last_tail = -1
+        self._position = self._end = 0
 
     def close(self) -> None:
         """Neither put nor get any more in this process. May be called again.
@@ -100,31 +104,42 @@ class MessageChannel(Container[ItemT], Channel):
             data = packed
         # The hot path: Guard.run and Ring.push with nothing that is not needed here. Its invariant
         # is theirs: what is written before the last store is nobody's yet.
-        words, address, length = self._words, self._put_at, len(data)
+        words, key, length = self._words, self._put_key, len(data)
         need = (length + 23) & ~15
         code = 0
         try:
-            code = self._trylock(address)
+            code = self._trylock(key)
             if code:
                 code = self._putting.lock_after(code)
-            tail, head = words[0], words[8]  # TAIL, HEAD
-            position = (tail & LOW_32) << 4
-            end = 1 << position.bit_length()
-            ahead = (head & LOW_32) << 4
-            if position < ahead < end:
-                end = ahead
-            if need + MARK_BYTES <= end - position and (position < KEPT_END or head != tail):
-                words[position >> 3] = length
-                position += 8
-                self._memory[position : position + length] = data
-                words[0] = tail + (need >> 4) + COUNT_ONE & LOW_64
+            tail = words[0]  # TAIL
+            if tail == self._last_tail:
+                position = self._position
             else:
+                position = self._find_end(tail)
+            if position + need <= self._end and (position < KEPT_END or tail != words[8]):
+                words[position >> 3] = length
+                start = position + 8
+                self._memory[start : start + length] = data
+                self._position = position + need
+                words[0] = self._last_tail = tail + (need >> 4) + COUNT_ONE & LOW_64
+            else:
+                self._last_tail = -1
                 self._ring.push(data)
             if words[16]:  # GETTERS
                 self._wake_getters()
         finally:
             if code != DEADLOCK:
-                self._unlock(address)
+                self._unlock(key)
+
+    def _find_end(self, tail: int) -> int:
+        """Find out how far messages can follow the tail without a detour; returns its position."""
+        position = (tail & LOW_32) << 4
+        end = 1 << position.bit_length()
+        head = (self._words[HEAD] & LOW_32) << 4
+        if position < head < end:
+            end = head
+        self._end = end - MARK_BYTES
+        return position
 
     def _put_by_steps(self, obj: Any, limit: float | None) -> None:
         """As put(), for a queue with limits and one that is closed."""
@@ -263,17 +278,17 @@ class MessageChannel(Container[ItemT], Channel):
             # The hot path: Guard.run and Ring.pop with nothing that is not needed here. Its
             # invariant is theirs: until the store to HEAD the message is in the queue, from then on
             # it is in ``data``, and if a signal handler raises it is kept.
-            words = self._words
-            if words[8] != words[0]:  # HEAD, TAIL
-                address = self._get_at
-                code = 0
-                try:
-                    code = self._trylock(address)
-                    if code:
-                        code = self._getting.lock_after(code, None if block else patient(0.0))
-                    head = words[8]
+            words, key = self._words, self._get_key
+            code = 0
+            try:
+                code = self._trylock(key)
+                if code:
+                    code = self._getting.lock_after(code, None if block else patient(0.0))
+                head = words[8]  # HEAD
+                if head != words[0]:  # TAIL
                     position = (head & LOW_32) << 4
-                    if head != words[0] and (length := words[position >> 3]) <= LOW_32:
+                    length = words[position >> 3]
+                    if length <= LOW_32:
                         position += 8
                         data = self._memory[position : position + length]
                         words[8] = head + (length + 23 >> 4) + COUNT_ONE & LOW_64
@@ -283,9 +298,9 @@ class MessageChannel(Container[ItemT], Channel):
                             self._tidy()
                     else:
                         data = self._take()
-                finally:
-                    if code != DEADLOCK:
-                        self._unlock(address)
+            finally:
+                if code != DEADLOCK:
+                    self._unlock(key)
             if data is None:
                 data = self._wait_and_take(None if block else 0.0)
             loading = True
