@@ -90,6 +90,23 @@ def receive_without_end(connection: AnyConnection, ready: AnyConnection) -> None
         connection.recv()
 
 
+def receive_some(messages: AnyConnection, results: AnyConnection, count: int) -> None:
+    """Receive so many messages from an end that others share, report them, and end."""
+    seen = []
+    for _ in range(count):
+        name, number, data = messages.recv()
+        assert data == pattern(len(data), name), "a torn message"
+        seen.append((name, number, len(data)))
+    results.send(seen)
+
+
+def receive_then_wait(messages: AnyConnection, reports: AnyConnection) -> None:
+    """Report two messages as they come, then do nothing until told to end."""
+    for _ in range(2):
+        reports.send(messages.recv())
+    reports.recv()
+
+
 def answer_over_passed(connection: AnyConnection) -> None:
     """Receive connections and answer over them."""
     while (other := connection.recv()) is not None:

@@ -7,8 +7,9 @@ system call each way:
 - A packet whose first byte is not ESCAPE is the message itself; so are all pickles, which begin
   with 0x80.
 - ESCAPE PLAIN, then the message: it is empty or begins with ESCAPE.
-- ESCAPE NUDGE: a sender finds no room for a parcel.
 - ESCAPE PARCEL, then a token: the message is too large or carries descriptors (see parcels).
+- ESCAPE PERHAPS, then a token: the same, if there is such a parcel.
+- ESCAPE NUDGE: a sender finds no room for a parcel, though all packets were read.
 - An empty read is the end: the other end is closed and everything was received.
 
 The sockets do not block. A receiver that finds nothing looks again for a few microseconds before it
@@ -19,6 +20,7 @@ ones looking only keeps the sender from running. See Patience.
 from __future__ import annotations
 
 import _socket as sockets
+import math
 import os
 import select
 import sys
@@ -43,6 +45,7 @@ from processing_core._connection.parcels import (
 )
 from processing_core._cpickle import PROTOCOL, dumps, loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
+from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.patience import Patience
 from processing_core._platform.polling import wait_for
 from processing_core._serialize.packer import Packer, register_carrier
@@ -60,6 +63,7 @@ ESCAPE = 0xFF
 PLAIN = b"\xff\x00"
 PARCEL = b"\xff\x01"
 NUDGE = b"\xff\x02"
+PERHAPS = b"\xff\x03"
 # A larger message goes as a parcel; a read must have room for the largest packet.
 INLINE_BYTES = 64 * 1024
 READ_BYTES = INLINE_BYTES + len(PLAIN)
@@ -89,14 +93,16 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
 
     __slots__ = ("_fd", "_in", "_out", "_parcels", "_patience")
 
-    def __init__(self, messages: int, parcels: int, *, readable: bool, writable: bool) -> None:
+    def __init__(
+        self, messages: int, parcels: int, box: Mailbox | None, *, readable: bool, writable: bool
+    ) -> None:
         super().__init__(readable=readable, writable=writable)
         # _in and _out are -1 where the end is closed or lacks the direction, so that the hot path
         # needs no check of its own: the system call fails and the slow path finds out why.
         self._fd = messages
         self._in = messages if readable else -1
         self._out = messages if writable else -1
-        self._parcels = ParcelSocket(parcels)
+        self._parcels = ParcelSocket(parcels, box)
         self._patience = Patience()
 
     @property
@@ -198,10 +204,9 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
                 error.errno, "the other end of the connection is closed"
             ) from None
         except BaseException:
-            # A signal handler raised. The parcel may be sent, and then the message shall arrive; a
-            # marker without a parcel is passed over.
+            # A signal handler raised. The parcel may be sent, and then the message shall arrive.
             with suppress(OSError):
-                _write(self._out, PARCEL + token)
+                _write(self._out, PERHAPS + token)
             raise
 
     def _write_marker(self, marker: bytes) -> None:
@@ -211,11 +216,14 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
             self._write_after(error, marker)
 
     def _nudge(self) -> None:
-        """Have a receiver look for parcels that nobody will announce."""
-        try:
-            _write(self._out, NUDGE)
-        except BlockingIOError:
-            return  # the receiver has enough to do; there will be another nudge
+        """Have a receiver make room if there is none although it has read everything.
+
+        Not before that: it will come to the markers of the parcels itself. A nudge behind them
+        would be left in the pipe if the sender is killed, and poll() would take it for a message.
+        """
+        if not _unread(self._out):
+            with suppress(BlockingIOError):  # others have sent something by now
+                _write(self._out, NUDGE)
 
     def _write_after(self, error: OSError, data: bytes) -> None:
         """Write a packet after a first attempt has failed."""
@@ -294,18 +302,20 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         """The message that a packet stands for which is not the message itself."""
         while True:
             if not data:
-                if (token := self._parcels.early()) is None:
+                if (token := self._parcels.orphan_at_end()) is None:
                     raise EOFError("the other end of the connection is closed")
-                data = PARCEL + token
+                data = PERHAPS + token
             if data[0] != ESCAPE:
                 return data
             if data.startswith(PLAIN):
                 return data[len(PLAIN) :]
             if data == NUDGE:
-                self._parcels.take_orphans()
-            elif (parcel := self._parcels.receive(data[len(PARCEL) :])) is not None:
-                return parcel
-            # Another process that shares this end has it, or it was delivered early: read on.
+                self._parcels.make_room()
+            else:
+                token, announced = data[len(PARCEL) :], data.startswith(PARCEL)
+                if (parcel := self._parcels.receive(token, announced=announced)) is not None:
+                    return parcel
+            # No message, or one lost with a process that was killed: read on.
             try:
                 data = _read(self._in, READ_BYTES)
             except OSError as error:
@@ -323,9 +333,8 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         self._usable_for(receiving=True)
         while True:
             if isinstance(error, BlockingIOError):
-                if (token := self._parcels.early()) is not None:
-                    return PARCEL + token
-                self._wait_for_packet()
+                if (token := self._wait_for_packet()) is not None:
+                    return PERHAPS + token
             elif not isinstance(error, ConnectionResetError):
                 raise error
             # A peer that closed its end with messages unread makes the kernel report a reset once,
@@ -335,36 +344,39 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
             except OSError as again:
                 error = again
 
-    def _wait_for_packet(self) -> None:
+    def _wait_for_packet(self) -> bytes | None:
+        """Wait for a packet; returns the token of an orphan when that is found instead."""
         poller = select.poll()
         poller.register(self._in, select.POLLIN)
-        self._patience.wait(poller.poll)
+        if (seconds := self._parcels.until_look()) is None:
+            self._patience.wait(poller.poll)
+            return None
+        limit = math.ceil(seconds * 1000)
+        self._patience.wait(lambda now: poller.poll(limit if now is None else now))
+        return None if poller.poll(0) else self._parcels.orphan()
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether there is something to receive. See Connection.poll."""
         timeout = checked_timeout(timeout)
         self._usable_for(receiving=True)
-        if self._parcels.has_stashed:
-            return True
         deadline = Deadline(timeout)
-        while wait_for(self._in, deadline.seconds()):
-            if not (self._parcels.may_be_stale and self._drop_stale_marker()):
+        while True:
+            seconds, until_look = deadline.seconds(), self._parcels.until_look()
+            if until_look is not None:
+                seconds = until_look if seconds is None else min(seconds, until_look)
+            if wait_for(self._in, seconds) or self._parcels.orphan() is not None:
                 return True
-        return False
-
-    def _drop_stale_marker(self) -> bool:
-        """Take the next packet away if it announces a parcel that was received before."""
-        end = sockets.socket(fileno=self._in)
-        try:
-            packet = end.recv(READ_BYTES, sockets.MSG_PEEK | sockets.MSG_DONTWAIT)
-            if not packet.startswith(PARCEL) or not self._parcels.is_stale(packet[len(PARCEL) :]):
+            if deadline.passed:
                 return False
-        except OSError:
-            return False  # whatever it is, receiving will tell
-        finally:
-            end.detach()
-        self._parcels.receive(_read(self._in, READ_BYTES)[len(PARCEL) :])
-        return True
+
+
+def _unread(descriptor: int) -> bool:
+    """Whether the other end of a socket has something to read (unix(7), SIOCOUTQ)."""
+    import fcntl
+    import termios
+
+    count = fcntl.ioctl(descriptor, termios.TIOCOUTQ, bytes(4))
+    return int.from_bytes(count, sys.byteorder) > 0
 
 
 def _direction(readable: bool, writable: bool) -> str:
@@ -375,16 +387,26 @@ def _direction(readable: bool, writable: bool) -> str:
 
 def packet_pipe(duplex: bool) -> tuple[PacketConnection[Any, Any], PacketConnection[Any, Any]]:
     """Two connected ends; without ``duplex`` the first only receives and the second only sends."""
-    messages = _message_socket_pair()
+    boxes: list[Mailbox] = []
+    opened: list[int] = []
     try:
-        parcels = parcel_socket_pair()
+        boxes.append(Mailbox.create())
+        if duplex:
+            boxes.append(Mailbox.create())
+        opened += _message_socket_pair()
+        opened += parcel_socket_pair()
     except OSError:
-        for fd in messages:
+        for box in boxes:
+            box.close()
+        for fd in opened:
             os.close(fd)
         raise
+    ours, theirs, our_parcels, their_parcels = opened
     return (
-        PacketConnection(messages[0], parcels[0], readable=True, writable=duplex),
-        PacketConnection(messages[1], parcels[1], readable=duplex, writable=True),
+        PacketConnection(ours, our_parcels, boxes[0], readable=True, writable=duplex),
+        PacketConnection(
+            theirs, their_parcels, boxes[1] if duplex else None, readable=duplex, writable=True
+        ),
     )
 
 
@@ -395,16 +417,17 @@ def _message_socket_pair() -> tuple[int, int]:
     return pair[0].detach(), pair[1].detach()
 
 
-def _rebuild(messages: int, parcels: int, readable: bool, writable: bool) -> object:
+def _rebuild(indices: list[int], readable: bool, writable: bool) -> object:
+    messages, parcels, *box = map(take_descriptor, indices)
     return PacketConnection(
-        take_descriptor(messages), take_descriptor(parcels), readable=readable, writable=writable
+        messages, parcels, Mailbox(box) if box else None, readable=readable, writable=writable
     )
 
 
 def _reduce(connection: PacketConnection[Any, Any], packer: Packer) -> tuple[Any, ...]:
-    messages = packer.attach(connection.fileno())
-    parcels = packer.attach(connection._parcels.fileno())
-    return _rebuild, (messages, parcels, connection.readable, connection.writable)
+    descriptors = [connection.fileno(), *connection._parcels.descriptors]
+    indices = [packer.attach(descriptor) for descriptor in descriptors]
+    return _rebuild, (indices, connection.readable, connection.writable)
 
 
 register_carrier(PacketConnection, _reduce)

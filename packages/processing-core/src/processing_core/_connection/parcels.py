@@ -2,20 +2,29 @@
 
 A parcel goes over a socket pair of its own, because only there the receiver reads with recvmsg(2),
 which alone takes descriptors along. A marker with the parcel's token goes over the message socket
-after it and keeps its place among the other messages. So a marker is never there before its parcel.
+after it and keeps its place among the other messages. So a marker is never there before its parcel,
+and whoever reads the marker is the one who gets the parcel.
 
-A sender killed between the two leaves a parcel without a marker, an orphan. Few of them fill the
-socket, so a sender that finds no room for long sends a nudge over the message socket, and a
-receiver that reads it takes the orphans out: those whose sender has ended.
+Parcels need not be in the order of their markers, and where several processes share an end, each
+finds the parcels of others in its way. It lays them aside in a box that all of them have: a
+mailbox, so that what is in it is lost with none of them. A parcel that is neither in the socket nor
+in the box is in somebody's hands between the two, and its receiver looks again for a while.
+
+A sender killed before the marker, or a receiver interrupted after it, leaves a parcel that nobody
+asks for, an orphan. Few of them fill the socket, so a sender that finds no room sends a nudge over
+the message socket, and a receiver that reads it lays them aside. What was in the box for long when
+no messages are left is delivered all the same.
 """
 
 from __future__ import annotations
 
 import _socket as sockets
+import math
 import os
 import struct
 import sys
 import threading
+import time
 
 assert sys.platform == "linux"
 
@@ -27,35 +36,70 @@ from processing_core._connection.blocks import (
     Mapping,
 )
 from processing_core._cpickle import loads
-from processing_core._platform.children import has_ended
+from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.pages import private_buffer, private_bytes
+from processing_core._platform.rights import MOST_DESCRIPTORS
 from processing_core._serialize.transfer import Arrival, arriving
 from processing_core.errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from typing import Any
 
 __all__ = ["TOKEN_BYTES", "Parcel", "ParcelSocket", "parcel_socket_pair"]
 
 TOKEN_BYTES = 16
 
-# token, sender's pid, number of sizes in the block's table, number of descriptors after the
-# block's, kept?
-LABEL = struct.Struct(f"={TOKEN_BYTES}siII?")
+# token, number of sizes in the block's table, number of descriptors after the block's, kept?, when
+# it was first laid aside (CLOCK_MONOTONIC, which is the same for all processes), 0 before
+LABEL = struct.Struct(f"={TOKEN_BYTES}sII?d")
 SIZE = struct.Struct("=Q")
-# SCM_MAX_FD of the Linux kernel: at most so many descriptors travel with one message.
-MOST_DESCRIPTORS = 253
 # Buffers out of band begin at multiples of this, for the sake of vector instructions.
 ALIGNMENT = 64
 # The socket's buffer is as small as the kernel allows (4,608 bytes), which holds two labels of this
 # length: one parcel waits while the next is filled, and no more memory than that is under way.
 SEND_BUFFER_BYTES = 1
 PADDING = bytes(1000 - LABEL.size)
+# The socket never holds more than this, whatever the kernel's way of counting.
+MOST_IN_SOCKET = 8
 # How long a sender waits for room before it nudges (struct timeval). It sleeps in sendmsg(2), which
 # wakes it when one label is read; poll(2) would only when none is left.
 SEND_TIMEOUT = struct.pack("@ll", 0, 100_000)
+
+# How often a receiver looks for a parcel that somebody may be holding, and the pauses between, in
+# seconds: a second in all, and longer on a machine that is too busy to run anybody in time.
+LOOKS = 200
+FIRST_PAUSE, LONGEST_PAUSE = 50e-6, 5e-3
+# A parcel that was laid aside for so long is an orphan: whoever has its marker has stopped looking.
+ORPHAN_SECONDS = 2.0
+# But not before no message has come for so long: its sender may be about to send the marker.
+IDLE_SECONDS = 0.05
+
+
+class SealedParcel:
+    """A parcel as it travels: the descriptor of its block, and then those of its contents."""
+
+    __slots__ = ("count", "descriptors", "kept", "laid_aside", "token")
+
+    def __init__(self, label: bytes, descriptors: list[int]) -> None:
+        self.token, self.count, carried, self.kept, self.laid_aside = LABEL.unpack_from(label)
+        self.descriptors = descriptors
+        if len(descriptors) != carried + 1:
+            self.close()
+            raise OSError(
+                f"a message with {carried + 1} descriptors is lost: this process cannot open more"
+            )
+
+    @property
+    def label(self) -> bytes:
+        carried = len(self.descriptors) - 1
+        return LABEL.pack(self.token, self.count, carried, self.kept, self.laid_aside)
+
+    def close(self) -> None:
+        """Close our copies of the descriptors."""
+        for descriptor in self.descriptors:
+            os.close(descriptor)
 
 
 class Parcel:
@@ -110,10 +154,6 @@ class Parcel:
         finally:
             self.release()
 
-    def forget(self) -> None:
-        """Close our copies of the descriptors; the block is another process's to free."""
-        self._arrival.close()
-
     def release(self) -> None:
         """Give the block back to its sender and close the descriptors that nobody took."""
         self._arrival.close()
@@ -130,23 +170,27 @@ def aligned(position: int) -> int:
 
 
 class ParcelSocket:
-    """One end of the socket pair for parcels, in the process that made this object."""
+    """One end of the socket pair for parcels, in the process that made this object.
+
+    ``box`` is where those who share the end lay parcels aside; an end that only sends has none.
+    """
 
     __slots__ = (
-        "_outrun",
+        "_box",
+        "_held",
+        "_look_at",
         "_pid",
         "_reader",
         "_receiving",
         "_sending",
         "_socket",
-        "_stash",
-        "_suspect",
         "_writer",
     )
 
-    def __init__(self, descriptor: int) -> None:
+    def __init__(self, descriptor: int, box: Mailbox | None) -> None:
         self._socket = sockets.socket(fileno=descriptor)
         self._socket.settimeout(None)
+        self._box = box
         self._start()
 
     def _start(self) -> None:
@@ -156,22 +200,23 @@ class ParcelSocket:
         self._receiving = threading.Lock()
         self._writer = BlockWriter()
         self._reader = BlockReader()
-        # Parcels taken from the socket while looking for another; their markers are to come.
-        self._stash: dict[bytes, Parcel] = {}
-        # Tokens of parcels that were delivered before their marker came.
-        self._outrun: set[bytes] = set()
-        # The token of what was the first parcel in the socket at the last nudge.
-        self._suspect: bytes | None = None
+        # Parcels to lay aside for which the box has no room, since hundreds of senders had theirs
+        # overtaken or the system limits descriptors on their way.
+        self._held: dict[bytes, SealedParcel] = {}
+        # When to look for orphans: what this process laid aside, or missed, may be one by then.
+        self._look_at = math.inf
 
-    def fileno(self) -> int:
-        return self._socket.fileno()
+    @property
+    def descriptors(self) -> list[int]:
+        """What another process needs to use this end: the socket and, if it receives, the box."""
+        return [self._socket.fileno(), *(self._box.descriptors if self._box else [])]
 
     def _drop_inherited(self) -> None:
         """After a fork, drop all that the parent had under way."""
         if self._pid != os.getpid():
             self._writer.close()
-            for parcel in self._stash.values():
-                parcel.forget()
+            for sealed in self._held.values():
+                sealed.close()
             self._start()
 
     def send(
@@ -198,7 +243,7 @@ class ParcelSocket:
         with self._sending:
             block, kept = self._writer.fill(pieces)
             try:
-                label = LABEL.pack(token, self._pid, len(parts), len(descriptors), kept)
+                label = LABEL.pack(token, len(parts), len(descriptors), kept, 0.0)
                 self._send_label(label + PADDING, [block, *descriptors], nudge)
             finally:
                 if not kept:
@@ -222,114 +267,170 @@ class ParcelSocket:
     def _send_label(self, label: bytes, descriptors: list[int], nudge: Callable[[], None]) -> None:
         rights = struct.pack(f"={len(descriptors)}i", *descriptors)
         ancillary = [(sockets.SOL_SOCKET, sockets.SCM_RIGHTS, rights)]
-        attempt = 0
         while True:
             try:
                 self._socket.sendmsg([label], ancillary)
             except BlockingIOError:
-                # After 0.1 seconds, 0.2, 0.4 and so on.
-                attempt += 1
-                if attempt & (attempt - 1) == 0:
-                    nudge()
+                nudge()
             else:
                 return
 
-    def receive(self, token: bytes) -> Parcel | None:
-        """The parcel that a marker announces; None when another receiver has taken it."""
-        self._drop_inherited()
-        with self._receiving:
-            if (parcel := self._stash.pop(token, None)) is not None:
-                return parcel
-            if token in self._outrun:
-                self._outrun.discard(token)
-                return None
-            while self._fetch():
-                if (parcel := self._stash.pop(token, None)) is not None:
-                    return parcel
-            return None
+    def receive(self, token: bytes, *, announced: bool = True) -> Parcel | None:
+        """The parcel with this token; None when it is not there.
 
-    def early(self) -> bytes | None:
-        """The token of a parcel whose marker has not come, to be received without it.
-
-        To be called only when no message is left: the sender may have been killed before it sent
-        the marker, or another process that shares this end has the marker.
+        ``announced``: its marker was read, so it was sent, and nobody else will deliver it. If it
+        is not there, somebody is laying it aside, and we wait; but not for ever, since that one may
+        have been killed or stopped.
         """
-        if not self.has_stashed:
-            return None
-        with self._receiving:
-            token = next(iter(self._stash), None)
-            if token is not None:
-                self._outrun.add(token)
-            return token
+        self._drop_inherited()
+        for look in range(LOOKS if announced else 1):
+            if look:
+                time.sleep(min(FIRST_PAUSE * 2**look, LONGEST_PAUSE))
+            with self._receiving:
+                # What was in the socket when the marker came is out of it after the first look.
+                if (sealed := self._find(token, in_socket=look == 0)) is not None:
+                    return self._open(sealed)
+            # If anything ends the wait, the parcel will be there later, for anybody.
+            self._watch(time.monotonic())
+        return None
 
-    def take_orphans(self) -> None:
-        """After a nudge: take parcels that nobody will announce, to be received early."""
+    def make_room(self) -> None:
+        """After a nudge: clear the socket of parcels that nobody asks for."""
         self._drop_inherited()
         with self._receiving:
-            while (first := self._first()) is not None:
-                token, sender = first
-                if token != self._suspect and not has_ended(sender):
-                    self._suspect = token
-                    return
-                self._fetch()
+            for sealed in self._in_socket():
+                self._lay_aside(sealed)
 
-    def _first(self) -> tuple[bytes, int] | None:
-        """Token and sender of the first parcel in the socket; None when there is none."""
-        try:
-            label = self._socket.recv(LABEL.size, sockets.MSG_PEEK | sockets.MSG_DONTWAIT)
-        except (BlockingIOError, ConnectionResetError):
+    def orphan(self) -> bytes | None:
+        """The token of a parcel that nobody asks for, if it is time to look for any.
+
+        To be called only when no message is left; the parcel is then received unannounced.
+        """
+        now = time.monotonic()
+        if now < self._look_at:
             return None
-        return LABEL.unpack(label)[:2] if label else None
+        self._drop_inherited()
+        found = None
+        with self._receiving:
+            self._look_at = math.inf
+            for sealed in self._in_box():
+                self._lay_aside(sealed)
+                if sealed.laid_aside <= now - ORPHAN_SECONDS:
+                    found = sealed.token
+            for sealed in self._held.values():
+                if sealed.laid_aside <= now - ORPHAN_SECONDS:
+                    found = sealed.token
+        return found
 
-    def is_stale(self, token: bytes) -> bool:
-        """Whether a marker belongs to a parcel that was received without it."""
-        return token in self._outrun and token not in self._stash
+    def orphan_at_end(self) -> bytes | None:
+        """The same, when no message will come any more: waits until no parcel is left, or one is
+        an orphan.
+        """
+        while True:
+            self._look_at = 0.0
+            if (token := self.orphan()) is not None or self._look_at == math.inf:
+                return token
+            time.sleep(LONGEST_PAUSE)
 
-    @property
-    def may_be_stale(self) -> bool:
-        """Whether there are parcels that were received without their marker."""
-        return bool(self._outrun)
+    def until_look(self) -> float | None:
+        """How long to wait for a message (seconds) before looking for orphans; None if for none."""
+        if self._look_at == math.inf:
+            return None
+        return max(self._look_at - time.monotonic(), IDLE_SECONDS)
 
-    @property
-    def has_stashed(self) -> bool:
-        """Whether a parcel waits for its marker."""
-        return bool(self._stash) and self._pid == os.getpid()
+    # The following are called with the lock held.
 
-    def _fetch(self) -> bool:
-        """Take one parcel from the socket into the stash; False when there is none."""
+    def _find(self, token: bytes, *, in_socket: bool) -> SealedParcel | None:
+        """Take out the parcel with this token, and lay aside those that are in the way."""
+        if (held := self._held.pop(token, None)) is not None:
+            return held
+        for source in (self._in_socket, self._in_box) if in_socket else (self._in_box,):
+            for sealed in source():
+                if sealed.token == token:
+                    return sealed
+                self._lay_aside(sealed)
+        return None
+
+    def _in_socket(self) -> Iterator[SealedParcel]:
+        """Take what is in the socket now, but not without end what senders add meanwhile."""
+        for _ in range(MOST_IN_SOCKET):
+            if (sealed := self._fetch()) is None:
+                return
+            yield sealed
+
+    def _in_box(self) -> Iterator[SealedParcel]:
+        """Take each parcel in the box once; the caller puts it back before it takes the next.
+
+        So no more than one is out at a time, for others to miss or to be lost if we are killed.
+        """
+        assert self._box is not None, "only ends that receive are asked"
+        self._lay_held_aside()
+        seen = set()
+        while (message := self._box.take()) is not None:
+            sealed = SealedParcel(*message)
+            yield sealed
+            if sealed.token in seen:
+                return
+            seen.add(sealed.token)
+
+    def _lay_aside(self, sealed: SealedParcel) -> None:
+        """Put a parcel where whoever has its marker finds it."""
+        assert self._box is not None, "only ends that receive are asked"
+        sealed.laid_aside = sealed.laid_aside or time.monotonic()
+        self._watch(sealed.laid_aside)
         try:
-            label, ancillary, flags, _ = self._socket.recvmsg(
-                LABEL.size + len(PADDING),
-                sockets.CMSG_SPACE(4 * MOST_DESCRIPTORS),
-                sockets.MSG_DONTWAIT | sockets.MSG_CMSG_CLOEXEC,
-            )
-        except BlockingIOError:
-            return False
-        except ConnectionResetError:
-            return True  # the other end is closed; what it had sent before is still there
+            placed = self._box.put(sealed.label, sealed.descriptors)
+        except OSError:
+            placed = False  # the kernel has no memory for it
+        if placed:
+            sealed.close()
+        else:
+            self._held[sealed.token] = sealed
+
+    def _lay_held_aside(self) -> None:
+        """Put what there was no room for into the box as far as there is now."""
+        while self._held:
+            _, sealed = self._held.popitem()
+            self._lay_aside(sealed)
+            if sealed.token in self._held:
+                return
+
+    def _watch(self, laid_aside: float) -> None:
+        """Look for orphans when what was laid aside then would be one."""
+        self._look_at = min(self._look_at, laid_aside + ORPHAN_SECONDS)
+
+    def _fetch(self) -> SealedParcel | None:
+        """Take one parcel from the socket; None when there is none."""
+        while True:
+            try:
+                label, ancillary, _, _ = self._socket.recvmsg(
+                    LABEL.size + len(PADDING),
+                    sockets.CMSG_SPACE(4 * MOST_DESCRIPTORS),
+                    sockets.MSG_DONTWAIT | sockets.MSG_CMSG_CLOEXEC,
+                )
+            except BlockingIOError:
+                return None
+            except ConnectionResetError:
+                continue  # the other end is closed; what it had sent before is still there
+            break
         if not label:
-            return False
+            return None
         descriptors = [
             number
             for level, kind, data in ancillary
             if level == sockets.SOL_SOCKET and kind == sockets.SCM_RIGHTS
             for (number,) in struct.iter_unpack("=i", data[: len(data) // 4 * 4])
         ]
-        token, _, count, carried, kept = LABEL.unpack_from(label)
-        if flags & sockets.MSG_CTRUNC or len(descriptors) != carried + 1:
-            for descriptor in descriptors:
-                os.close(descriptor)
-            raise OSError(
-                f"a message with {carried + 1} descriptors is lost: this process cannot open more"
-            )
-        arrival = Arrival(descriptors[1:])
+        return SealedParcel(label, descriptors)
+
+    def _open(self, sealed: SealedParcel) -> Parcel:
+        arrival = Arrival(sealed.descriptors[1:])
         try:
-            mapping = self._reader.map(descriptors[0], kept=kept)
+            mapping = self._reader.map(sealed.descriptors[0], kept=sealed.kept)
         except BaseException:
             arrival.close()
             raise
-        self._stash[token] = Parcel(mapping, count, arrival, kept=kept)
-        return True
+        return Parcel(mapping, sealed.count, arrival, kept=sealed.kept)
 
     def close(self) -> None:
         self._drop_inherited()
@@ -337,9 +438,12 @@ class ParcelSocket:
         with self._sending:
             self._writer.close()
         with self._receiving:
-            while self._stash:
-                self._stash.popitem()[1].release()
+            self._lay_held_aside()  # for others who share this end
+            while self._held:
+                self._held.popitem()[1].close()
             self._reader.close()
+            if self._box is not None:
+                self._box.close()
 
 
 def parcel_socket_pair() -> tuple[int, int]:
