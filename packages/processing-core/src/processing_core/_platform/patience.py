@@ -1,4 +1,9 @@
-"""Owns how a receiver waits for the next message: looking for a while first, or asleep at once."""
+"""Owns how somebody waits who expects to be served soon: looking for a while first, or asleep at once.
+
+Being woken costs some sixty microseconds on an idle processor, whatever the transport. Looking again and
+again saves that where the other side has a processor of its own, and where not it only keeps the other
+side from running.
+"""
 
 from __future__ import annotations
 
@@ -12,79 +17,97 @@ if TYPE_CHECKING:
 
 __all__ = ["Patience"]
 
-# How often to look before going to sleep after all: some 30 microseconds.
-LOOKS = 64
-# Both ways are measured; a wait of this length (seconds) says nothing about them, and looking was
+# For how long to look (seconds) in each of the ways that are tried: not at all, for a small message,
+# for one that takes a while to be made.
+BUDGETS = (0.0, 30e-6, 200e-6)
+# All ways are measured; a wait of this length (seconds) says nothing about them, and then looking was
 # in vain.
 LONG = 300e-6
 LOOKING_IN_VAIN = 30e-6
 # How much a new measurement counts.
 WEIGHT = 0.25
-# The way that is worse so far is tried again after this many waits, twice as many each time.
+# A way that is worse so far is tried again after this many waits, twice as many each time.
 FIRST_TRIAL, LAST_TRIAL = 8, 512
 
 
 class Patience:
-    """Learns from its own waits which way gives the message sooner.
+    """Learns from its own waits which way gives what is waited for sooner.
 
-    Two costs are kept as moving averages: of waits that began with looking and of those that did
-    not. The cheaper way is taken, and the other tried ever more rarely while the choice holds. So
-    it pays where sender and receiver have a processor each and messages follow each other closely,
-    and costs next to nothing where they do not. Races between threads only blur the averages.
+    For each way the cost is kept as a moving average. The cheapest is taken, and the others are tried
+    by turns, ever more rarely while the choice holds. So looking is done where it pays, and costs next
+    to nothing where it does not. Races between threads only blur the averages.
     """
 
-    __slots__ = ("_asleep", "_interval", "_looking", "_until_trial")
+    __slots__ = ("_costs", "_interval", "_next_trial", "_until_trial")
 
     def __init__(self) -> None:
-        self._looking = 0.0
-        self._asleep = 1e-6
+        # At first the short look is taken for the best.
+        self._costs = [1e-6, 0.0, 2e-6]
         self._interval = FIRST_TRIAL
         self._until_trial = 2
+        self._next_trial = 0
+
+    def begin(self) -> int:
+        """Which way to take now; ``BUDGETS`` tells for how long to look. Then call learn."""
+        if not several_cpus():
+            return 0
+        self._until_trial -= 1
+        best = self._best()
+        if self._until_trial >= 0:
+            return best
+        self._interval = min(2 * self._interval, LAST_TRIAL)
+        self._until_trial = self._interval
+        self._next_trial = (self._next_trial + 1) % len(BUDGETS)
+        if self._next_trial == best:
+            self._next_trial = (self._next_trial + 1) % len(BUDGETS)
+        return self._next_trial
+
+    def _best(self) -> int:
+        costs = self._costs
+        best = 0 if costs[0] <= costs[1] else 1
+        return best if costs[best] <= costs[2] else 2
+
+    def learn(self, way: int, start: float, *, found: bool) -> None:
+        """Tell how long the wait took that began at ``start`` (time.perf_counter()).
+
+        ``found``: without having slept.
+        """
+        cost = min(perf_counter() - start, LONG)
+        if way and not found:
+            cost += LOOKING_IN_VAIN
+        before = self._best()
+        self._costs[way] += WEIGHT * (cost - self._costs[way])
+        if self._best() != before:
+            self._interval = FIRST_TRIAL
+
+    def begins_with_looking(self) -> bool:
+        return self.begin() == 1
+
+    def found(self, start: float) -> None:
+        self.learn(1, start, found=True)
+
+    def looked_in_vain(self, start: float) -> None:
+        self.learn(1, start, found=False)
+
+    def slept(self, start: float) -> None:
+        self.learn(0, start, found=False)
 
     def wait(self, poll: Callable[[int | None], list[tuple[int, int]]]) -> None:
         """Return when ``poll`` (of a select.poll object, milliseconds) finds something."""
         start = perf_counter()
-        if self.begins_with_looking():
-            for _ in range(LOOKS):
-                if poll(0):
-                    self.found(start)
-                    return
+        way = self.begin()
+        found = way > 0 and look(lambda: bool(poll(0)), start + BUDGETS[way])
+        if not found:
             poll(None)
-            self.looked_in_vain(start)
-        else:
-            poll(None)
-            self.slept(start)
+        self.learn(way, start, found=found)
 
-    def begins_with_looking(self) -> bool:
-        """Whether the wait that begins now shall begin with looking.
 
-        The caller says afterwards how it went: found, looked_in_vain or slept.
-        """
-        look = self._looking < self._asleep
-        self._until_trial -= 1
-        if self._until_trial < 0:
-            look = not look
-            self._interval = min(2 * self._interval, LAST_TRIAL)
-            self._until_trial = self._interval
-        return look and several_cpus()
-
-    def found(self, start: float) -> None:
-        """Looking found what was waited for since ``start`` (time.perf_counter())."""
-        self._learn_looking(perf_counter() - start)
-
-    def looked_in_vain(self, start: float) -> None:
-        """Looking found nothing, and it came to sleeping after all."""
-        self._learn_looking(min(perf_counter() - start, LONG) + LOOKING_IN_VAIN)
-
-    def slept(self, start: float) -> None:
-        """The wait was asleep from its beginning."""
-        self._asleep += WEIGHT * (min(perf_counter() - start, LONG) - self._asleep)
-
-    def _learn_looking(self, cost: float) -> None:
-        better = self._looking < self._asleep
-        self._looking += WEIGHT * (cost - self._looking)
-        if better != (self._looking < self._asleep):
-            self._interval = FIRST_TRIAL
+def look(there: Callable[[], bool], end: float) -> bool:
+    """Look until it is there or until a moment (time.perf_counter()); whether it is."""
+    while not there():
+        if perf_counter() >= end:
+            return False
+    return True
 
 
 class _Cpus:

@@ -24,7 +24,7 @@ from processing_core._clock import checked_timeout
 from processing_core._platform import holds
 from processing_core._platform.children import has_ended
 from processing_core._platform.mailbox import Mailbox
-from processing_core._platform.patience import Patience
+from processing_core._platform.patience import BUDGETS, Patience, look
 from processing_core._platform.polling import wait_for
 from processing_core._platform.pthreads import Pthreads, address_of, pthreads
 from processing_core._platform.semlocks import SEM_VALUE_MAX, SEMAPHORE, SemLock
@@ -62,8 +62,8 @@ FILE_BYTES = 1 << 36
 LEAST_FILE_BYTES = 1 << 20
 # How long a call that shall not wait waits for a guard nevertheless: its holder is at work.
 AT_ONCE_SECONDS = 5.0
-# How often to look for a message before sleeping, some 30 microseconds.
-LOOKS = 600
+# How often to look for a message before looking at the clock.
+LOOKS = 40
 # A sleeper looks by itself after so long (seconds), in case one who was to wake it was killed; and
 # more often if the list of sleepers is full.
 LOOK_SECONDS = 1.0
@@ -105,7 +105,8 @@ class Channel:
             for counter, start in zip((GETTERS, PUTTERS, JOINERS), layout.SLEEPERS, strict=True)
         ]
         self._make_guards()
-        self._patience = Patience()
+        # For messages, and for room.
+        self._patience = (Patience(), Patience())
         self._pid = os.getpid()
         # Where this process has holds on the blocks that it has mapped, and how often on each.
         self._holder: int | None = None
@@ -253,11 +254,13 @@ class Channel:
             if len(self._ring) <= count or not self._base:
                 self._mailbox.put(BELL, [])
 
-    def _wake_putters(self) -> None:
-        """With the consumers' guard, after a commit: somebody waits for room or a descriptor."""
+    def _wake_putters(self, count: int = 1) -> None:
+        """With the consumers' guard, after ``count`` were got: somebody waits for that."""
         waiting = self._words[PUTTERS]
         if waiting & LOW_32:
-            self._wake(FOR_ROOM)
+            for _ in range(count):
+                if not self._wake(FOR_ROOM):
+                    break
         if waiting & ATTENTION:
             if not self._has_messages():
                 self._mailbox.empty()
@@ -310,9 +313,9 @@ class Channel:
 
         :raises failure: when that was not before ``limit`` (time.monotonic(); 0.0: at once)
         """
-        if which == FOR_MESSAGES and limit != 0.0 and not self._has_messages():
-            self._look_before_sleeping()
         waiter = Waiter(self, which)
+        if limit != 0.0 and which != FOR_REPORTS:
+            waiter.look()
         try:
             while not waiter.own.run(attempt, patient(limit)):
                 left = None if limit is None else limit - time.monotonic()
@@ -320,27 +323,12 @@ class Channel:
                     raise failure
                 if waiter.register(patient(limit)):
                     self._sleep(waiter, left)
+                    waiter.learn()
             waiter.done = True
         except TooLateError:
             raise failure from None
         finally:
             waiter.leave()
-
-    def _look_before_sleeping(self) -> None:
-        """Look for a message for a while, if that pays: being woken takes longer."""
-        words, patience = self._words, self._patience
-        start = perf_counter()
-        if patience.begins_with_looking():
-            for _ in range(LOOKS):
-                if words[HEAD] != words[TAIL]:
-                    patience.found(start)
-                    return
-            self._looking_since = -start
-        else:
-            self._looking_since = start
-
-    # When the wait began that is not yet learnt from; negative if it began with looking.
-    _looking_since = 0.0
 
     def _sleep(self, waiter: Waiter, left: float | None) -> None:
         semaphore, which = waiter.semaphore, waiter.which
@@ -355,9 +343,6 @@ class Channel:
             wait_for(self._room.fileno(), pause)
         else:
             time.sleep(min(pause, CROWDED_LOOK_SECONDS))
-        since, self._looking_since = self._looking_since, 0.0
-        if since and which == FOR_MESSAGES:
-            (self._patience.slept if since > 0 else self._patience.looked_in_vain)(abs(since))
 
     # Reports
 
@@ -411,11 +396,25 @@ class Waiter:
     ``own`` is the guard of what it tries to do, ``other`` the one of those who would wake it.
     """
 
-    __slots__ = ("_channel", "_place", "done", "other", "own", "promising", "semaphore", "which")
+    __slots__ = (
+        "_channel",
+        "_place",
+        "_start",
+        "_way",
+        "done",
+        "other",
+        "own",
+        "promising",
+        "semaphore",
+        "which",
+    )
 
     def __init__(self, channel: Channel, which: int) -> None:
         self._channel = channel
         self._place: int | None = None
+        # How this wait began that there is still something to learn from.
+        self._start = 0.0
+        self._way = 0
         self.which = which
         self.semaphore: SemLock | None = None
         self.done = False
@@ -428,6 +427,34 @@ class Waiter:
         else:
             self.own = self.other = channel._getting
             self.promising = channel._all_done
+
+    def look(self) -> None:
+        """Look for a while, if that pays: being woken takes longer."""
+        if self.promising():
+            return
+        patience = self._channel._patience[self.which]
+        start = perf_counter()
+        way = patience.begin()
+        if way and self._look_until(start + BUDGETS[way]):
+            patience.learn(way, start, found=True)
+        else:
+            self._start, self._way = start, way
+
+    def _look_until(self, end: float) -> bool:
+        if self.which != FOR_MESSAGES:
+            return look(self.promising, end)
+        words = self._channel._words
+        while perf_counter() < end:
+            for _ in range(LOOKS):
+                if words[HEAD] != words[TAIL]:
+                    return True
+        return False
+
+    def learn(self) -> None:
+        """After the first sleep."""
+        if self._start:
+            self._channel._patience[self.which].learn(self._way, self._start, found=False)
+            self._start = 0.0
 
     def register(self, limit: float | None) -> bool:
         """Go on the list, or stay there; False when there is something to do at once."""

@@ -183,6 +183,9 @@ class MessageChannel(Container[ItemT], Channel):
         """Put all or, on an exception, none; for channels without a limit."""
         messages: list[bytes] = []
         for obj in objects:
+            if type(obj) is bytes and len(obj) <= LEAF_LENGTH:
+                messages.append(dumps(obj, PROTOCOL))
+                continue
             data = pack(obj)
             if isinstance(data, Packer) or len(data) > INLINE_BYTES:
                 # Those before it first, to keep the order.
@@ -415,8 +418,19 @@ class MessageChannel(Container[ItemT], Channel):
             taken.append(self._kept.popleft())
 
         def attempt() -> bool:
-            while len(taken) < most and (data := self._take()) is not None:
+            while len(taken) < most:
+                plain = self._ring.pop_many(most - len(taken))
+                if plain:
+                    taken.extend(plain)
+                    continue
+                data = self._take()
+                if data is None:
+                    break
                 taken.append(data)
+            if taken:
+                if self._words[PUTTERS]:
+                    self._wake_putters(len(taken))
+                self._tidy()
             return bool(taken)
 
         results: list[Any] = []
@@ -425,11 +439,10 @@ class MessageChannel(Container[ItemT], Channel):
                 self._getting.run(attempt)
             else:
                 self._wait(attempt, FOR_MESSAGES, limit, queue.Empty)
+            append, rebuild = results.append, self._rebuild
             for data in taken:
                 # One by one, because what failed must be known.
-                results.append(  # noqa: PERF401
-                    loads(data) if isinstance(data, bytes) else self._rebuild(data)
-                )
+                append(loads(data) if type(data) is bytes else rebuild(data))  # type: ignore[arg-type]
         except queue.Empty:
             if not taken:
                 return []

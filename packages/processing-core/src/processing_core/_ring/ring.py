@@ -252,6 +252,29 @@ class Ring:
         words[HEAD] = head
         return result
 
+    def pop_many(self, most: int) -> list[bytes]:
+        """Remove the oldest messages, as far as they are PLAIN, as one; at most so many."""
+        words, memory = self.words, self.memory
+        head, tail = words[HEAD], words[TAIL]
+        position = (head & LOW_32) << 4
+        count = min(most, (tail >> 32) - (head >> 32) & LOW_32)
+        taken: list[bytes] = []
+        append = taken.append
+        weight = 0
+        for _ in range(count):
+            length = words[position >> 3]
+            if length > LOW_32:
+                break  # a mark, or a SPECIAL one: pop() knows what to do
+            start = position + 8
+            append(memory[start : start + length])
+            weight += length
+            position += (length + 23) & ~15
+        if taken:
+            if self.ceiling is not None:
+                words[BYTES_OUT] = words[BYTES_OUT] + weight & LOW_64
+            words[HEAD] = ((head >> 32) + len(taken) & LOW_32) << 32 | position >> 4
+        return taken
+
     def _follow(self, head: int, position: int, word: int) -> int:
         """Move the head on to where a WRAP or a LINK leads; returns that."""
         if word >> KIND_SHIFT == WRAP:
