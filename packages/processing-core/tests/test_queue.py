@@ -208,10 +208,13 @@ def test_an_unpickling_error_is_raised_by_get_and_the_queue_goes_on(any_queue: A
 
 
 def test_an_unpickling_error_among_many_loses_only_its_item(queue: Queue[Any]) -> None:
-    queue.put_many([1, 2, Unreadable(), 3])
+    items = [1, bytes(100_000), Unreadable(), bytes(200_000), 3]
+    queue.put_many(items)
     with pytest.raises(ValueError, match="no number"):
         queue.get_many(10)
-    assert queue.get_many(10) == [1, 2, 3]
+    queue.put_many([b"x" * 100_000] * 3)  # in the blocks that are free again
+    assert queue.get_many(4) == [1, bytes(100_000), bytes(200_000), 3]
+    assert queue.get_many(9) == [b"x" * 100_000] * 3
 
 
 def test_close(any_queue: Any) -> None:

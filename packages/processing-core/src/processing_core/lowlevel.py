@@ -32,9 +32,9 @@ if sys.platform != "win32":
     def features() -> dict[str, bool]:
         """What the platform has of the things that the library has a slower substitute for.
 
-        ``robust_mutexes`` and ``unnamed_semaphores``: glibc's, by ctypes. ``anonymous_memory``: files
-        in memory that have no name and take no room before they are written. ``holds``: the kernel
-        tells which shared memory others still use, so that it can be used again.
+        ``robust_mutexes`` and ``unnamed_semaphores``: glibc's, by ctypes. ``anonymous_memory``:
+        files in memory that have no name and take no room before they are written. ``holds``: the
+        kernel tells which shared memory others still use, so that it can be used again.
         """
         native = pthreads() is not None
         own = os.open(os.devnull, os.O_RDWR)

@@ -49,6 +49,7 @@ from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.patience import Patience
 from processing_core._platform.polling import wait_for
 from processing_core._serialize.packer import Packer, register_carrier
+from processing_core._serialize.packing import LEAF_LENGTH, SCALARS, pack
 from processing_core._serialize.transfer import take_descriptor
 from processing_core.errors import BufferTooShort, ProcessError
 
@@ -68,24 +69,8 @@ PERHAPS = b"\xff\x03"
 INLINE_BYTES = 64 * 1024
 READ_BYTES = INLINE_BYTES + len(PLAIN)
 
-# Objects of these types pickle without help, the fastest way; texts and bytes up to this length.
-_SCALARS = frozenset((int, float, bool, complex, type(None)))
-LEAF_LENGTH = 16_000
-# A packer that has made a longer pickle is not used again: its table of objects may have grown.
-KEPT_PICKLE_BYTES = 4096
-
 _read = os.read
 _write = os.write
-
-
-# Packers that are not at work, each with its methods at hand. list.pop and list.append are atomic,
-# so threads, signal handlers and reducers that send messages themselves never share a packer.
-_idle: list[Any] = []
-
-
-def _new_packer() -> Any:
-    packer = Packer()
-    return packer, packer.dump, packer.pieces, packer.cargo, packer.clear_memo
 
 
 class PacketConnection(Connection[SendT_contra, RecvT_co]):
@@ -138,7 +123,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         if self._out < 0:
             self._usable_for(receiving=False)
         cls = type(obj)
-        if cls in _SCALARS or ((cls is bytes or cls is str) and len(obj) <= LEAF_LENGTH):  # type: ignore[arg-type]
+        if cls in SCALARS or ((cls is bytes or cls is str) and len(obj) <= LEAF_LENGTH):  # type: ignore[arg-type]
             data = dumps(obj, PROTOCOL)
             if len(data) > INLINE_BYTES:
                 self._send_parcel([[data]], [])
@@ -154,22 +139,15 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
 
     def _pack(self, obj: SendT_contra) -> bytes | None:
         """The packet for an object; None if it had to go as a parcel and is sent."""
-        try:
-            entry = _idle.pop()
-        except IndexError:
-            entry = _new_packer()
-        packer, dump, pieces, cargo, clear_memo = entry
-        # If dump raises, the packer is in an unknown state and not put back.
-        dump(obj)
-        if len(pieces) != 1 or cargo or len(pieces[0]) > INLINE_BYTES:
-            parts = [pieces, *([view] for view in packer.buffers)]
-            self._send_parcel(parts, packer.descriptors)
+        packed = pack(obj)
+        if isinstance(packed, Packer):
+            parts = [packed.pieces, *([view] for view in packed.buffers)]
+            self._send_parcel(parts, packed.descriptors)
             return None
-        data: bytes = pieces.pop()
-        clear_memo()
-        if len(data) <= KEPT_PICKLE_BYTES:
-            _idle.append(entry)
-        return data
+        if len(packed) > INLINE_BYTES:
+            self._send_parcel([[packed]], [])
+            return None
+        return packed
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Send the bytes of a buffer. See Connection.send_bytes."""

@@ -1,8 +1,8 @@
-"""Owns how somebody waits who expects to be served soon: looking for a while first, or asleep at once.
+"""Owns how somebody waits who expects to be served soon: looking for a while, or asleep at once.
 
-Being woken costs some sixty microseconds on an idle processor, whatever the transport. Looking again and
-again saves that where the other side has a processor of its own, and where not it only keeps the other
-side from running.
+Being woken costs some sixty microseconds on an idle processor, whatever the transport. Looking
+again and again saves that where the other side has a processor of its own, and where not it only
+keeps the other side from running.
 """
 
 from __future__ import annotations
@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 
 __all__ = ["Patience"]
 
-# For how long to look (seconds) in each of the ways that are tried: not at all, for a small message,
-# for one that takes a while to be made.
+# For how long to look (seconds) in each of the ways that are tried: not at all, for a small
+# message, for one that takes a while to be made.
 BUDGETS = (0.0, 30e-6, 200e-6)
-# All ways are measured; a wait of this length (seconds) says nothing about them, and then looking was
-# in vain.
+# All ways are measured; a wait of this length (seconds) says nothing about them, and then looking
+# was in vain.
 LONG = 300e-6
 LOOKING_IN_VAIN = 30e-6
 # How much a new measurement counts.
@@ -33,9 +33,9 @@ FIRST_TRIAL, LAST_TRIAL = 8, 512
 class Patience:
     """Learns from its own waits which way gives what is waited for sooner.
 
-    For each way the cost is kept as a moving average. The cheapest is taken, and the others are tried
-    by turns, ever more rarely while the choice holds. So looking is done where it pays, and costs next
-    to nothing where it does not. Races between threads only blur the averages.
+    For each way the cost is kept as a moving average. The cheapest is taken, and the others are
+    tried by turns, ever more rarely while the choice holds. So looking is done where it pays, and
+    costs next to nothing where it does not. Races between threads only blur the averages.
     """
 
     __slots__ = ("_costs", "_interval", "_next_trial", "_until_trial")

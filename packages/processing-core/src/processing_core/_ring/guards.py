@@ -32,8 +32,10 @@ if TYPE_CHECKING:
 __all__ = ["DEADLOCK", "FileMutexes", "Guard", "TooLateError"]
 
 DEADLOCK = errno.EDEADLK
-# How often to try for a mutex that is taken before sleeping for it: operations take microseconds.
-TRIALS = 40
+# How often to try for a mutex that is taken before sleeping for it, since operations take
+# microseconds: first at once, then letting its holder run if that was waiting for a processor.
+TRIALS = 10
+YIELDS = 100
 # The longest sleep for a mutex before signal handlers may run: its holder may be stopped.
 SLEEP_SECONDS = 0.05
 LOOK_SECONDS = 0.0005
@@ -80,10 +82,12 @@ class Guard:
         :raises MisuseError: when this very thread holds it: something interrupted an operation
         :raises TooLateError: when it cannot be had before ``limit`` (time.monotonic())
         """
-        trials = TRIALS
+        trials = TRIALS + YIELDS
         while code in (errno.EBUSY, errno.ETIMEDOUT):
             if trials:
                 trials -= 1
+                if trials < YIELDS:
+                    os.sched_yield()
                 code = self.trylock(self.key)
                 continue
             wait = SLEEP_SECONDS

@@ -36,12 +36,23 @@ from processing_core.errors import ClosedError, InvalidArgument, SerializationEr
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
+    from typing import Any, TypeAlias
+
+    Message: TypeAlias = "bytes | Parcel | Ready"
 
 __all__ = ["MessageChannel"]
 
 # A message of at most this size lies in the ring.
 INLINE_BYTES = 32 << 10
+
+
+class Ready:
+    """A message that was rebuilt for a call that did not return it."""
+
+    __slots__ = ("value",)
+
+    def __init__(self, value: Any) -> None:
+        self.value = value
 
 
 class MessageChannel(Container[ItemT], Channel):
@@ -54,7 +65,7 @@ class MessageChannel(Container[ItemT], Channel):
     ) -> None:
         super().__init__(file, mailbox, room, maxsize, ceiling)
         # Messages that were taken for a call that did not return them.
-        self._kept: deque[bytes | Parcel] = deque()
+        self._kept: deque[Message] = deque()
         self._accepted: Parcel | None = None
         # Whether put and get may take the short way: no limits, and not closed.
         self._direct = not (maxsize or ceiling)
@@ -112,10 +123,7 @@ class MessageChannel(Container[ItemT], Channel):
             if code:
                 code = self._putting.lock_after(code)
             tail = words[0]  # TAIL
-            if tail == self._last_tail:
-                position = self._position
-            else:
-                position = self._find_end(tail)
+            position = self._position if tail == self._last_tail else self._find_end(tail)
             if position + need <= self._end and (position < KEPT_END or tail != words[8]):
                 words[position >> 3] = length
                 start = position + 8
@@ -256,7 +264,7 @@ class MessageChannel(Container[ItemT], Channel):
 
     # Getting
 
-    def get(  # noqa: C901, PLR0912 - the hot path is one function
+    def get(  # noqa: PLR0912 - the hot path is one function
         self, block: bool = True, timeout: float | None = None
     ) -> ItemT:
         """Remove the oldest item and return it, waiting while there is none.
@@ -275,7 +283,7 @@ class MessageChannel(Container[ItemT], Channel):
         """
         if not self._direct or timeout is not None or self._kept:
             return self._get_by_steps(moment(block, timeout))  # type: ignore[no-any-return]
-        data: bytes | Parcel | None = None
+        data: Message | None = None
         loading = False
         try:
             # The hot path: Guard.run and Ring.pop with nothing that is not needed here. Its
@@ -316,7 +324,7 @@ class MessageChannel(Container[ItemT], Channel):
             self._keep(data, error, loading=loading)
             raise
 
-    def _keep(self, data: bytes | Parcel | None, error: BaseException, *, loading: bool) -> None:
+    def _keep(self, data: Message | None, error: BaseException, *, loading: bool) -> None:
         """Keep a message that was taken, unless the error is its own."""
         if data is not None and (not loading or isinstance(error, KeyboardInterrupt)):
             self._kept.append(data)
@@ -324,7 +332,7 @@ class MessageChannel(Container[ItemT], Channel):
     def _get_by_steps(self, limit: float | None) -> Any:
         """As get(), for a queue with limits and one that is closed, and within a time."""
         self._check_open()
-        data: bytes | Parcel | None = None
+        data: Message | None = None
         loading = False
         try:
             data = self._kept.popleft() if self._kept else self._wait_and_take(limit)
@@ -334,7 +342,7 @@ class MessageChannel(Container[ItemT], Channel):
             self._keep(data, error, loading=loading)
             raise
 
-    def _take(self) -> bytes | Parcel | None:
+    def _take(self) -> Message | None:
         """With the consumers' guard: take the oldest message, None when there is none."""
         data = self._ring.pop(self._accept)
         if data is None:
@@ -396,8 +404,8 @@ class MessageChannel(Container[ItemT], Channel):
             for descriptor in descriptors:
                 os.close(descriptor)
 
-    def _wait_and_take(self, limit: float | None) -> bytes | Parcel:
-        taken: list[bytes | Parcel] = []
+    def _wait_and_take(self, limit: float | None) -> Message:
+        taken: list[Message] = []
 
         def attempt() -> bool:
             data = self._take()
@@ -413,52 +421,52 @@ class MessageChannel(Container[ItemT], Channel):
         return taken[0]
 
     def _get_many(self, most: int, limit: float | None) -> list[Any]:
-        taken: list[bytes | Parcel] = []
+        taken: list[Message] = []
         while self._kept and len(taken) < most:
             taken.append(self._kept.popleft())
-
-        def attempt() -> bool:
-            while len(taken) < most:
-                plain = self._ring.pop_many(most - len(taken))
-                if plain:
-                    taken.extend(plain)
-                    continue
-                data = self._take()
-                if data is None:
-                    break
-                taken.append(data)
-            if taken:
-                if self._words[PUTTERS]:
-                    self._wake_putters(len(taken))
-                self._tidy()
-            return bool(taken)
-
         results: list[Any] = []
         try:
             if taken:
-                self._getting.run(attempt)
+                self._getting.run(lambda: self._take_many(taken, most))
             else:
-                self._wait(attempt, FOR_MESSAGES, limit, queue.Empty)
+                self._wait(lambda: self._take_many(taken, most), FOR_MESSAGES, limit, queue.Empty)
             append, rebuild = results.append, self._rebuild
             for data in taken:
                 # One by one, because what failed must be known.
-                append(loads(data) if type(data) is bytes else rebuild(data))  # type: ignore[arg-type]
-        except queue.Empty:
-            if not taken:
-                return []
-            raise
+                append(loads(data) if type(data) is bytes else rebuild(data))
         except BaseException as error:
+            if isinstance(error, queue.Empty) and not taken:
+                return results
             # The one that failed by itself is gone, as with get(); the others come again.
             done = len(results)
             skip = 0 if isinstance(error, KeyboardInterrupt) or done == len(taken) else 1
-            self._kept.extend([*taken[:done], *taken[done + skip :]])
+            self._kept.extend([*map(Ready, results), *taken[done + skip :]])
             raise
         return results
 
-    def _rebuild(self, data: bytes | Parcel) -> Any:
+    def _take_many(self, taken: list[Message], most: int) -> bool:
+        """With the consumers' guard: take what is there, until there are ``most``."""
+        while len(taken) < most:
+            plain = self._ring.pop_many(most - len(taken))
+            if plain:
+                taken.extend(plain)
+                continue
+            data = self._take()
+            if data is None:
+                break
+            taken.append(data)
+        if taken:
+            if self._words[PUTTERS]:
+                self._wake_putters(len(taken))
+            self._tidy()
+        return bool(taken)
+
+    def _rebuild(self, data: Message) -> Any:
         """The object of a message."""
         if isinstance(data, bytes):
             return loads(data)
+        if isinstance(data, Ready):
+            return data.value
         block = data.label.block
         if block == NO_BLOCK:
             return data.load(memoryview(b""), lambda _: None)

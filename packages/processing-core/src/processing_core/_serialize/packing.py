@@ -9,10 +9,10 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["pack"]
+__all__ = ["LEAF_LENGTH", "SCALARS", "pack"]
 
 # Objects of these types pickle without help, the fastest way; texts and bytes up to this length.
-_SCALARS = frozenset((int, float, bool, complex, type(None)))
+SCALARS = frozenset((int, float, bool, complex, type(None)))
 LEAF_LENGTH = 16_000
 # A packer that has made a longer pickle is not used again: its table of objects may have grown.
 KEPT_PICKLE_BYTES = 4096
@@ -28,7 +28,7 @@ def pack(obj: Any) -> bytes | Packer:
     Whatever the pickling raises is raised here.
     """
     cls = type(obj)
-    if cls in _SCALARS or ((cls is bytes or cls is str) and len(obj) <= LEAF_LENGTH):
+    if cls in SCALARS or ((cls is bytes or cls is str) and len(obj) <= LEAF_LENGTH):
         pickled: bytes = dumps(obj, PROTOCOL)
         return pickled
     try:
