@@ -105,6 +105,7 @@ class Arena:
         "__weakref__",
         "_aliases",
         "_coarse",
+        "_free_at_fork",
         "_holder",
         "_known",
         "_lock",
@@ -117,6 +118,7 @@ class Arena:
         "file",
         "owned",
         "retired",
+        "untraceable",
         "words",
     )
 
@@ -140,6 +142,9 @@ class Arena:
         self._holder: int | None = None if owned else file.descriptor
         # What lies below was inherited by a fork, and is held as a whole.
         self._coarse = 0
+        # Set when somebody may have got a block without a hold: then none that was shared is free.
+        self.untraceable = False
+        self._free_at_fork: set[tuple[int, int]] | None = None
         # Between a fork's beginning and its end: what the child shall have.
         self._token: int | None = None
         _arenas[file.identity] = self
@@ -177,6 +182,8 @@ class Arena:
 
     def collect(self) -> None:
         """Free the retired blocks that nobody holds any more."""
+        if self.untraceable:
+            return
         with self._lock:
             for _ in range(len(self.retired)):
                 offset, size = self.retired.popleft()
@@ -197,7 +204,7 @@ class Arena:
                 if (offset, size) in self.retired:
                     # It was dropped here while a message with it was on its way back.
                     self.retired.remove((offset, size))
-                elif self.owned or offset < self._coarse:
+                elif self.owned or (offset < self._coarse and not self._was_free(offset, size)):
                     # There is an object already, which a forked child has inherited and sent.
                     self._aliases[offset] = self._aliases.get(offset, 1) + 1
                 elif self._holder is not None:
@@ -206,6 +213,16 @@ class Arena:
                 block.shared = True
                 self._known[offset] = _Known.of(block)
             return block
+
+    def _was_free(self, offset: int, size: int) -> bool:
+        """Whether a block was free when this process was forked: so it has inherited none there."""
+        if self._free_at_fork is None:
+            self._free_at_fork = {
+                (place, length)
+                for length, places in self.allocator.free.items()
+                for place in places
+            }
+        return (offset, size) in self._free_at_fork
 
     def remember(self, block: Block) -> None:
         """A block is sent away, and may come back."""
@@ -243,8 +260,13 @@ class Arena:
     # Forks
 
     def before_fork(self) -> None:
-        token = holds.reopen(self.file.descriptor)
-        if token is not None:
+        try:
+            token = holds.reopen(self.file.descriptor)
+        except OSError:
+            token = None  # no descriptors left; the fork shall not fail for that
+        if token is None:
+            self.untraceable = True
+        else:
             coarse = self.allocator.end if self.owned else self._coarse
             if coarse:
                 holds.hold(token, 0, coarse)
@@ -367,6 +389,7 @@ def _token(arena: Arena, packer: Packer) -> tuple[_Token, int]:
         descriptor = holds.reopen(arena.file.descriptor)
         if descriptor is None:
             descriptor = os.dup(arena.file.descriptor)
+            arena.untraceable = True
         companions[arena] = _Token(descriptor), packer.attach(descriptor)
     token, index = companions[arena]
     assert isinstance(token, _Token)

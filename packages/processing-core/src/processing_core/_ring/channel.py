@@ -112,6 +112,8 @@ class Channel:
         self._holder: int | None = None
         self._mapped: dict[int, int] = {}
         self._token: int | None = None
+        # Blocks that a forked child may have mapped without a hold: they stay held.
+        self._pinned: set[int] = set()
         self._fence = threading.Lock()
         _channels.add(self)
         _hook_into_forks()
@@ -370,8 +372,13 @@ class Channel:
 
     def _before_fork(self) -> None:
         if self._mapped:
-            self._token = holds.reopen(self._file.descriptor)
-            if self._token is not None:
+            try:
+                self._token = holds.reopen(self._file.descriptor)
+            except OSError:
+                self._token = None  # no descriptors left; the fork shall not fail for that
+            if self._token is None:
+                self._pinned.update(self._mapped)
+            else:
                 for offset in list(self._mapped):
                     holds.hold(self._token, offset)
 

@@ -515,7 +515,7 @@ class MessageChannel(Container[ItemT], Channel):
         count = self._mapped.pop(offset, 1) - 1
         if count:
             self._mapped[offset] = count
-        elif self._holder is not None:
+        elif self._holder is not None and offset not in self._pinned:
             holds.let_go(self._holder, offset)
 
     def _after_fork_in_child(self) -> None:
