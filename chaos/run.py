@@ -81,7 +81,7 @@ def _interrupts(
     return run(context, method, options.interrupts, chance)
 
 
-def warm_up(library: Any, methods: Sequence[str]) -> None:
+def warm_up(library: Any, methods: Sequence[str], groups: Sequence[str] = GROUPS) -> None:
     """Have what stays by design, such as the fork server, there before anything is counted."""
     for method in methods:
         process = library.get_context(method).Process(target=int)
@@ -89,7 +89,8 @@ def warm_up(library: Any, methods: Sequence[str]) -> None:
         process.join()
         process.close()
         context = library.get_context(method)
-        context.Lock(), context.Barrier(2), context.Condition()
+        if "locks" in groups:
+            context.Lock(), context.Barrier(2), context.Condition()
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -99,8 +100,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     if not console.is_terminal:
         console.width = 130
     library = importlib.import_module(options.library)
-    warm_up(library, [options.method] if options.method else METHODS)
-    todo = plan(library, options.groups or GROUPS, options)
+    groups = options.groups or GROUPS
+    warm_up(library, [options.method] if options.method else METHODS, groups)
+    todo = plan(library, groups, options)
     kills = sum(count for count, _ in todo)
     console.print(f"seed {options.seed}, {kills:,} kills", highlight=False)
     outcomes: list[outcome.Outcome] = []
