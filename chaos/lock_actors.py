@@ -120,10 +120,16 @@ def really_dead(pid: int) -> bool:
     return False
 
 
+def linger(chance: random.Random) -> None:
+    """Stay inside for a moment now and then, so that killing strikes there and intruders meet."""
+    if chance.random() < 0.1:
+        time.sleep(chance.uniform(0, 0.001))
+
+
 def exclude(post: Post, lock: Any, path: str, depth: int) -> None:
     """Change what the lock guards, acquiring it `depth` times each time."""
     ending, reporter, board, notes = Ending(), Reporter(post), Board(path), DeathNotes()
-    words, pid = board.words, os.getpid()
+    words, pid, chance = board.words, os.getpid(), random.Random(post.number)
     reporter.tell(Kind.HELLO)
     while not ending:
         before, wrong = notes.count, None
@@ -140,6 +146,7 @@ def exclude(post: Post, lock: Any, path: str, depth: int) -> None:
             wrong = Wrong.TORN
         words[HOLDER] = pid
         words[FIRST] += 1
+        linger(chance)
         words[SECOND] += 1
         if words[HOLDER] != pid:
             wrong = Wrong.INTRUDER
@@ -160,7 +167,7 @@ def take_turns(
 ) -> None:
     """Add tokens (a step of 1) or take them away (-1), waiting where that cannot be."""
     ending, reporter, board, notes = Ending(), Reporter(post), Board(path), DeathNotes()
-    words, stop = board.words, MOST_TOKENS if step > 0 else 0
+    words, stop, chance = board.words, MOST_TOKENS if step > 0 else 0, random.Random(post.number)
     reporter.tell(Kind.HELLO)
     while not ending:
         before, wrong = notes.count, False
@@ -168,6 +175,7 @@ def take_turns(
             while words[TOKENS] == stop and not ending:
                 condition.wait()
             if words[TOKENS] != stop:
+                linger(chance)
                 words[TOKENS] += step
             wrong = words[TOKENS] > MOST_TOKENS
             condition.notify_all()

@@ -12,8 +12,9 @@ import gc
 import random
 import time
 import warnings
+from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import lock_actors
@@ -50,6 +51,7 @@ class Heard:
 
     done: int = 0
     warnings: int = 0
+    wrong: Counter[str] = field(default_factory=Counter)
 
 
 @dataclass
@@ -102,7 +104,7 @@ def run(
             heard.done += first
             heard.warnings += second
         elif kind == Kind.WRONG:
-            outcome.violations.append(f"{one.role} {one.number}: {Wrong(first).name}")
+            heard.wrong[f"{one.role}: {Wrong(first).name}"] += 1
 
     supervisor = Supervisor(context, outcome, chance, hear)
 
@@ -116,6 +118,7 @@ def run(
         outcome.violations.append(f"{error}\n{supervisor.dump()}")
     finally:
         supervisor.close()
+    outcome.violations += [f"{what}, {times} times" for what, times in heard.wrong.items()]
     if heard.warnings > outcome.kills:
         outcome.violations.append(f"{heard.warnings} warnings of {outcome.kills} deaths")
     outcome.items = heard.done
