@@ -20,6 +20,8 @@ DOCUMENTED = [
     ("TimeoutError", "TimeoutError"),
     ("AuthenticationError", "AuthenticationError"),
     ("Pipe", "Pipe"),
+    *[(name, name) for name in ("Queue", "Lock", "RLock", "Semaphore", "BoundedSemaphore")],
+    *[(name, name) for name in ("Condition", "Event", "Barrier", "JoinableQueue", "SimpleQueue")],
     ("activeChildren", "active_children"),
     ("cpuCount", "cpu_count"),
     ("currentProcess", "current_process"),
@@ -37,6 +39,25 @@ DOCUMENTED_METHODS = {
         *[(name, name) for name in ("name", "daemon", "pid", "ident", "exitcode", "authkey")],
         *[(name, name) for name in ("sentinel", "kill", "close")],
     ],
+    "Queue": [
+        *[(name, name) for name in ("put", "get", "empty", "full", "qsize", "close")],
+        ("putNoWait", "put_nowait"),
+        ("getNoWait", "get_nowait"),
+        ("putMany", "put_many"),
+        ("putmany", "put_many"),
+        ("joinThread", "join_thread"),
+        ("jointhread", "join_thread"),
+        ("cancelJoin", "cancel_join_thread"),
+        ("canceljoin", "cancel_join_thread"),
+    ],
+    "JoinableQueue": [("taskDone", "task_done"), ("join", "join")],
+    "Lock": [("acquire", "acquire"), ("release", "release")],
+    "Condition": [
+        *[(name, name) for name in ("acquire", "release", "wait", "wait_for", "notify")],
+        ("notifyAll", "notify_all"),
+        ("waitFor", "wait_for"),
+    ],
+    "Event": [("isSet", "is_set"), *[(name, name) for name in ("set", "clear", "wait")]],
     "Connection": [
         *[(name, name) for name in ("send", "recv", "fileno", "close", "poll")],
         *[(name, name) for name in ("closed", "readable", "writable")],
@@ -107,6 +128,7 @@ def test_a_public_class_can_be_found_where_it_says() -> None:
         for name in processing_core.__all__
         if inspect.isclass(getattr(processing_core, name))
         and issubclass(getattr(processing_core, name), BaseException)
+        and not issubclass(getattr(processing_core, name), Warning)
     ],
 )
 def test_every_error_is_a_process_error_and_travels(error: type[Exception]) -> None:

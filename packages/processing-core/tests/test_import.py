@@ -19,6 +19,8 @@ NAMES = """
     active_children cpu_count current_process freeze_support parent_process
     get_context set_start_method get_start_method get_all_start_methods set_executable
     set_forkserver_preload wait __version__
+    Queue JoinableQueue SimpleQueue Lock RLock Semaphore BoundedSemaphore Condition Event Barrier
+    OwnerDiedWarning SharingError
     MisuseError ClosedError InvalidArgument InvalidType StartError SerializationError Connection
 """
 DOCUMENTED = NAMES.split()

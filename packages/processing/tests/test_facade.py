@@ -12,7 +12,7 @@ import pytest
 import processing
 import processing_core
 
-DOORS = ("connection", "context", "process")
+DOORS = ("connection", "context", "process", "queues", "synchronize")
 
 IMPORT_UNDER_AUDIT = """
 import sys, threading

@@ -10,7 +10,6 @@ from processing_core._connection.base import Connection
 from processing_core._connection.pipe import Pipe
 from processing_core._connection.waiting import wait
 from processing_core._process import ParentProcess, Process
-from processing_core._queues import JoinableQueue, Queue, SimpleQueue
 from processing_core.context import (
     active_children,
     activeChildren,
@@ -45,14 +44,32 @@ from processing_core.errors import (
     TimeoutError,
 )
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from processing_core._queues import JoinableQueue, Queue, SimpleQueue
+    from processing_core.synchronize import (
+        Barrier,
+        BoundedSemaphore,
+        Condition,
+        Event,
+        Lock,
+        RLock,
+        Semaphore,
+    )
+
 __all__ = [
     "AuthenticationError",
+    "Barrier",
+    "BoundedSemaphore",
     "BufferTooShort",
     "ClosedError",
+    "Condition",
     "Connection",
+    "Event",
     "InvalidArgument",
     "InvalidType",
     "JoinableQueue",
+    "Lock",
     "MethodFixedError",
     "MisuseError",
     "OwnerDiedWarning",
@@ -61,6 +78,8 @@ __all__ = [
     "Process",
     "ProcessError",
     "Queue",
+    "RLock",
+    "Semaphore",
     "SerializationError",
     "SharingError",
     "SimpleQueue",
@@ -94,19 +113,45 @@ for _public in (
     Connection,
     InvalidArgument,
     InvalidType,
-    JoinableQueue,
     MethodFixedError,
     MisuseError,
     OwnerDiedWarning,
     ParentProcess,
     Process,
     ProcessError,
-    Queue,
     SerializationError,
     SharingError,
-    SimpleQueue,
     StartError,
     TimeoutError,
 ):
     _public.__module__ = __name__
 del _public
+
+# Where the names are that are imported when they are first used: most processes need none of them,
+# and every child pays for what is imported at its start.
+_LATE = {
+    "Barrier": "synchronize",
+    "BoundedSemaphore": "synchronize",
+    "Condition": "synchronize",
+    "Event": "synchronize",
+    "JoinableQueue": "_queues",
+    "Lock": "synchronize",
+    "Queue": "_queues",
+    "RLock": "synchronize",
+    "Semaphore": "synchronize",
+    "SimpleQueue": "_queues",
+}
+
+if not TYPE_CHECKING:
+
+    def __getattr__(name):
+        if name not in _LATE:
+            raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+        import importlib
+
+        value = getattr(importlib.import_module(f"{__name__}.{_LATE[name]}"), name)
+        globals()[name] = value
+        return value
+
+    def __dir__():
+        return sorted({*globals(), *__all__})

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import sys
 
-from processing_core import _process, _queues
+from processing_core import _process
 from processing_core._connection import pipe
 from processing_core._platform import cpus
 from processing_core._runtime import runtime
@@ -20,9 +20,10 @@ from processing_core.errors import (
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterable
+    from collections.abc import Callable, Iterable
     from typing import Any
 
+    from processing_core import _queues, synchronize
     from processing_core._connection.base import Connection
 
 
@@ -99,6 +100,14 @@ def set_forkserver_preload(module_names: Iterable[str]) -> None:
     runtime.preload = tuple(_checked_text(name, "a module to preload") for name in names)
 
 
+def _late(name: str) -> Any:
+    """A class that is imported when it is first used."""
+    # Only here: the package imports this module, and what is asked for is dear to import.
+    import processing_core
+
+    return getattr(processing_core, name)
+
+
 def _checked_text(value: object, what: str) -> str:
     if not isinstance(value, str):
         raise InvalidType(f"{what} must be given as a string, not {value!r}")
@@ -131,21 +140,70 @@ class BaseContext:
         """A pair of connected connections. See ``processing_core.Pipe``."""
         return pipe.Pipe(duplex)
 
+    # What these need is imported when the first is made: most processes make none.
+
     def Queue(  # noqa: N802 - documented name
         self, maxsize: int = 0, *, max_bytes: int | None = None
     ) -> _queues.Queue[Any]:
         """A queue. See ``processing_core.Queue``; it works with every start method."""
-        return _queues.Queue(maxsize, max_bytes=max_bytes)
+        made: _queues.Queue[Any] = _late("Queue")(maxsize, max_bytes=max_bytes)
+        return made
 
     def JoinableQueue(  # noqa: N802 - documented name
         self, maxsize: int = 0, *, max_bytes: int | None = None
     ) -> _queues.JoinableQueue[Any]:
         """A joinable queue. See ``processing_core.JoinableQueue``."""
-        return _queues.JoinableQueue(maxsize, max_bytes=max_bytes)
+        made: _queues.JoinableQueue[Any] = _late("JoinableQueue")(maxsize, max_bytes=max_bytes)
+        return made
 
     def SimpleQueue(self) -> _queues.SimpleQueue[Any]:  # noqa: N802 - documented name
         """A simple queue. See ``processing_core.SimpleQueue``."""
-        return _queues.SimpleQueue()
+        made: _queues.SimpleQueue[Any] = _late("SimpleQueue")()
+        return made
+
+    def Lock(self, *, robust: bool = False) -> synchronize.Lock:  # noqa: N802 - documented name
+        """A lock. See ``processing_core.Lock``."""
+        made: synchronize.Lock = _late("Lock")(robust=robust)
+        return made
+
+    def RLock(self, *, robust: bool = False) -> synchronize.RLock:  # noqa: N802 - documented name
+        """A lock that its owner may take again. See ``processing_core.RLock``."""
+        made: synchronize.RLock = _late("RLock")(robust=robust)
+        return made
+
+    def Semaphore(self, value: int = 1) -> synchronize.Semaphore:  # noqa: N802 - documented name
+        """A semaphore. See ``processing_core.Semaphore``."""
+        made: synchronize.Semaphore = _late("Semaphore")(value)
+        return made
+
+    def BoundedSemaphore(  # noqa: N802 - documented name
+        self, value: int = 1
+    ) -> synchronize.BoundedSemaphore:
+        """A semaphore with a limit. See ``processing_core.BoundedSemaphore``."""
+        made: synchronize.BoundedSemaphore = _late("BoundedSemaphore")(value)
+        return made
+
+    def Condition(  # noqa: N802 - documented name
+        self, lock: synchronize.Lock | synchronize.RLock | None = None
+    ) -> synchronize.Condition:
+        """A condition variable. See ``processing_core.Condition``."""
+        made: synchronize.Condition = _late("Condition")(lock)
+        return made
+
+    def Event(self) -> synchronize.Event:  # noqa: N802 - documented name
+        """An event. See ``processing_core.Event``."""
+        made: synchronize.Event = _late("Event")()
+        return made
+
+    def Barrier(  # noqa: N802 - documented name
+        self,
+        parties: int,
+        action: Callable[[], object] | None = None,
+        timeout: float | None = None,
+    ) -> synchronize.Barrier:
+        """A barrier. See ``processing_core.Barrier``."""
+        made: synchronize.Barrier = _late("Barrier")(parties, action, timeout)
+        return made
 
     def get_context(self, method: str | None = None) -> BaseContext:
         """The context of a start method; None for this one.

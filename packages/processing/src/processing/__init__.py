@@ -13,7 +13,6 @@ from processing_core import ClosedError as ClosedError
 from processing_core import Connection as Connection
 from processing_core import InvalidArgument as InvalidArgument
 from processing_core import InvalidType as InvalidType
-from processing_core import JoinableQueue as JoinableQueue
 from processing_core import MethodFixedError as MethodFixedError
 from processing_core import MisuseError as MisuseError
 from processing_core import OwnerDiedWarning as OwnerDiedWarning
@@ -21,10 +20,8 @@ from processing_core import ParentProcess as ParentProcess
 from processing_core import Pipe as Pipe
 from processing_core import Process as Process
 from processing_core import ProcessError as ProcessError
-from processing_core import Queue as Queue
 from processing_core import SerializationError as SerializationError
 from processing_core import SharingError as SharingError
-from processing_core import SimpleQueue as SimpleQueue
 from processing_core import StartError as StartError
 from processing_core import TimeoutError as TimeoutError
 from processing_core import active_children as active_children
@@ -45,14 +42,47 @@ from processing_core import set_forkserver_preload as set_forkserver_preload
 from processing_core import set_start_method as set_start_method
 from processing_core import wait as wait
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from processing_core import Barrier as Barrier
+    from processing_core import BoundedSemaphore as BoundedSemaphore
+    from processing_core import Condition as Condition
+    from processing_core import Event as Event
+    from processing_core import JoinableQueue as JoinableQueue
+    from processing_core import Lock as Lock
+    from processing_core import Queue as Queue
+    from processing_core import RLock as RLock
+    from processing_core import Semaphore as Semaphore
+    from processing_core import SimpleQueue as SimpleQueue
+else:
+
+    def __getattr__(name):
+        # What core imports only when it is first used.
+        if name in __all__:
+            # Only here: importing it is the purpose.
+            import processing_core
+
+            value = globals()[name] = getattr(processing_core, name)
+            return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__():
+        return sorted({*globals(), *__all__})
+
+
 __all__ = [
     "AuthenticationError",
+    "Barrier",
+    "BoundedSemaphore",
     "BufferTooShort",
     "ClosedError",
+    "Condition",
     "Connection",
+    "Event",
     "InvalidArgument",
     "InvalidType",
     "JoinableQueue",
+    "Lock",
     "MethodFixedError",
     "MisuseError",
     "OwnerDiedWarning",
@@ -61,6 +91,8 @@ __all__ = [
     "Process",
     "ProcessError",
     "Queue",
+    "RLock",
+    "Semaphore",
     "SerializationError",
     "SharingError",
     "SimpleQueue",

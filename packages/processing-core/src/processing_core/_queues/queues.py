@@ -244,3 +244,8 @@ def _ceiling(max_bytes: int | None) -> int:
     if ceiling < 1:
         raise InvalidArgument(f"max_bytes must be positive, not {ceiling}")
     return ceiling
+
+
+for _public in (JoinableQueue, Queue, SimpleQueue):
+    _public.__module__ = "processing_core"
+del _public
