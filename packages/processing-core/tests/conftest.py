@@ -29,6 +29,13 @@ _POSIX = [
     "test_forkserver.py",
     "test_stream.py",
     "test_fallbacks.py",
+    "test_arena.py",
+    "test_pipe_overtaken.py",
+    "test_queue.py",
+    "test_queue_faults.py",
+    "test_queue_processes.py",
+    "test_queue_surroundings.py",
+    *[f"test_sync_{name}.py" for name in ("locks", "conditions", "events", "barriers", "robust")],
 ]
 collect_ignore = _POSIX if sys.platform == "win32" else []
 

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
-from processing_core.lowlevel import Block, allocate
+assert sys.platform != "win32"
 
-KEPT: list[Any] = []
+from processing_core.lowlevel import Block, allocate
 
 
 def add_one(block: Block, connection: Any) -> None:

@@ -11,6 +11,8 @@ from typing import Any
 
 import pytest
 
+assert sys.platform != "win32"
+
 import memory_children
 from conftest import Starter
 from processing_core import Pipe, Process, SerializationError
@@ -19,8 +21,6 @@ from processing_core._memory.arena import Arena, arenas_of_this_process
 from processing_core._platform import cgroups, holds, memory
 from processing_core._platform.shared_file import SharedFile
 from processing_core.lowlevel import allocate
-
-assert sys.platform != "win32"
 
 
 @pytest.fixture

@@ -16,6 +16,8 @@ import pytest
 if sys.platform != "linux":
     pytest.skip("packet connections exist on Linux", allow_module_level=True)
 
+assert sys.platform == "linux"
+
 import pipe_children
 import processing_core
 from children import LONG, finished

@@ -6,6 +6,7 @@ import asyncio
 import gc
 import math
 import pickle
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -30,6 +31,8 @@ from processing_core import (
 from processing_core.queues import Empty, Full
 from processing_testkit import wait_until
 from queue_children import Unreadable, Unwritable
+
+assert sys.platform != "win32"
 
 ITEMS: list[Any] = [
     None,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 from collections.abc import Iterator
 from typing import Any
 
@@ -14,6 +15,8 @@ import queue_children
 from conftest import Starter
 from processing_core import JoinableQueue, Pipe, Process, Queue, SimpleQueue, wait
 from processing_testkit import wait_until
+
+assert sys.platform != "win32"
 
 np = pytest.importorskip("numpy")
 
