@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import sys
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from processing_core import JoinableQueue, Pipe, Queue, wait
+from processing_core import JoinableQueue, Pipe, Process, Queue, wait
 from processing_core._platform import holds
 from processing_core._platform import pthreads as pthreads_module
+from processing_core._ring import channel
 from processing_testkit import run_script, start_methods
 
 assert sys.platform != "win32"
@@ -95,8 +98,8 @@ def no_pthreads(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pthreads_module._Loaded, "pthreads", None)
 
 
-@pytest.mark.usefixtures("no_pthreads")
-def test_the_fallback_keeps_the_promises() -> None:
+def keeps_the_promises() -> None:
+    """What a queue does, in short."""
     queue: Queue[Any] = Queue(2)
     queue.put(1)
     assert wait([queue], 5) == [queue]
@@ -117,6 +120,43 @@ def test_the_fallback_keeps_the_promises() -> None:
     joinable.get()
     joinable.task_done()
     joinable.join()
+    many: Queue[bytes] = Queue()
+    many.put_many([bytes(1000)] * 3000)
+    assert many.get_many(5000) == [bytes(1000)] * 3000
+    assert many._memory_in_use() < 1_000_000
+
+
+def dies_with(queue: Queue[Any], which: str) -> None:
+    process = Process(
+        target=lambda: getattr(queue, which).run(lambda: os.kill(os.getpid(), signal.SIGKILL)),
+        context="fork",
+    )
+    process.start()
+    process.join()
+    assert process.exitcode == -signal.SIGKILL
+
+
+def survives_the_dead() -> None:
+    queue: Queue[Any] = Queue()
+    for number, which in enumerate(("_putting", "_getting")):
+        queue.put(number)
+        dies_with(queue, which)
+        assert queue.get() == number
+
+
+@pytest.mark.usefixtures("no_pthreads")
+def test_the_fallback_keeps_the_promises() -> None:
+    keeps_the_promises()
+    survives_the_dead()
+
+
+def test_with_one_guard_for_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on processors that do not promise the order of stores."""
+    monkeypatch.setattr(channel, "ORDERED", ())
+    queue: Queue[Any] = Queue()
+    assert queue._putting is queue._getting
+    keeps_the_promises()
+    survives_the_dead()
 
 
 def test_without_holds_buffers_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
