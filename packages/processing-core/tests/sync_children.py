@@ -83,3 +83,105 @@ def reprs_of(connection: AnyConnection, *objects: Any) -> None:
     thread.start()
     thread.join()
     connection.send(in_thread)
+
+
+def wait_and_report(condition: Any, connection: AnyConnection, name: Any) -> None:
+    """Wait for a condition once; report before it and after."""
+    with condition:
+        connection.send("waits")
+        connection.send((name, condition.wait()))
+
+
+def call_and_report(function: Any, connection: AnyConnection, *arguments: Any) -> None:
+    """Report what a call returns or raises."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    connection.send("calls")
+    try:
+        connection.send(function(*arguments))
+    except KeyboardInterrupt:
+        connection.send("interrupted")
+    except Exception as error:  # noqa: BLE001 - the test is to see it
+        connection.send(error)
+
+
+def wait_for_event(event: Any, connection: AnyConnection, timeout: float | None = None) -> None:
+    call_and_report(event.wait, connection, *([] if timeout is None else [timeout]))
+
+
+def wait_at_barrier(barrier: Any, connection: AnyConnection) -> None:
+    call_and_report(barrier.wait, connection)
+
+
+def hold_condition(condition: Any, connection: AnyConnection) -> None:
+    """Wait for it with a recursive lock held twice, and tell how often it is held afterwards."""
+    with condition, condition:
+        connection.send("waits")
+        condition.wait()
+        connection.send(repr(condition))
+
+
+def set_and_clear(event: Any, times: int) -> None:
+    for _ in range(times):
+        event.set()
+        event.clear()
+
+
+def say_action() -> None:
+    """The action of a barrier."""
+
+
+def wait_often(wait: Any, seconds: float) -> None:
+    """Wait again and again, until killed."""
+    while True:
+        wait(seconds)
+
+
+def notify_often(condition: Any) -> None:
+    while True:
+        with condition:
+            condition.notify()
+
+
+def wait_with_lock_often(condition: Any, seconds: float) -> None:
+    while True:
+        with condition:
+            condition.wait(seconds)
+
+
+def be_interrupted(
+    connection: AnyConnection, times: int, lock: Any, condition: Any, event: Any
+) -> None:
+    """Wait in every way while signals come; answer with how many came, and what is left wrong."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    count = 0
+    faults: list[str] = []
+    connection.send("begins")
+    turn = 0
+    while count < times:
+        turn += 1
+        try:
+            while True:
+                kind = turn % 3
+                if kind == 0:
+                    with lock:
+                        turn += 1
+                elif kind == 1:
+                    with condition:
+                        condition.wait(0.001)
+                        turn += 1
+                else:
+                    event.wait(0.001)
+                    event.set()
+                    event.clear()
+                    turn += 1
+        except KeyboardInterrupt:
+            count += 1
+        except Exception as error:  # noqa: BLE001 - the test is to see it
+            faults.append(repr(error))
+            count += 1
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    if not lock.acquire(False):
+        faults.append("the lock stayed taken")
+    if not condition._semlock._get_value():
+        faults.append("the condition's lock stayed taken")
+    connection.send((count, faults, repr(condition)))

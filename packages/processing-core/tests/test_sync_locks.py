@@ -57,6 +57,13 @@ def in_thread(function: Callable[[], Any], name: str = "Other") -> Any:
     return results[0]
 
 
+def is_free(lock: Any) -> bool:
+    if not lock.acquire(False):
+        return False
+    lock.release()
+    return True
+
+
 @pytest.mark.parametrize("make", ALL)
 def test_acquire_and_release(make: Make) -> None:
     lock = make()
@@ -65,7 +72,7 @@ def test_acquire_and_release(make: Make) -> None:
         assert in_thread(lambda: lock.acquire(False)) is False
         assert in_thread(lambda: lock.acquire(block=False, timeout=10.0)) is False
         lock.release()
-        assert in_thread(lambda: lock.acquire(False) and not lock.release()) is True
+        assert in_thread(lambda: is_free(lock))
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -76,7 +83,7 @@ def test_is_a_context_manager(make: Make) -> None:
         assert in_thread(lambda: lock.acquire(False)) is False
     with pytest.raises(ZeroDivisionError), lock:
         raise ZeroDivisionError
-    assert in_thread(lambda: lock.acquire(False) and not lock.release()) is True
+    assert in_thread(lambda: is_free(lock))
 
 
 @pytest.mark.parametrize("make", ALL)
@@ -122,7 +129,7 @@ def test_a_recursive_lock_is_its_owners() -> None:
         lock.release()
     with pytest.raises(AssertionError):
         lock.release()
-    assert in_thread(lambda: lock.acquire(False) and not lock.release()) is True
+    assert in_thread(lambda: is_free(lock))
 
 
 def test_semaphores_count() -> None:
