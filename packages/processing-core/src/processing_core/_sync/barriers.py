@@ -84,7 +84,8 @@ class Barrier(Shared):
             self._room.waiters.forget_dead()
             return len(self._room.waiters.waiting())
         finally:
-            self._unlock(code)
+            if code != NESTED:
+                self._room.guard.unlock()
 
     nWaiting = n_waiting
 
@@ -145,7 +146,8 @@ class Barrier(Shared):
             waiters.enter(visit)
             return None
         finally:
-            self._unlock(code)
+            if code != NESTED:
+                self._room.guard.unlock()
 
     def _call_action(self) -> None:
         if self._action is not None:
@@ -164,7 +166,8 @@ class Barrier(Shared):
                 return self._told(visit)
             return None
         finally:
-            self._unlock(code)
+            if code != NESTED:
+                self._room.guard.unlock()
 
     def _told(self, visit: Visit) -> int:
         assert visit.seat is not None
@@ -180,7 +183,8 @@ class Barrier(Shared):
             self._tell(IT_BROKE)
             return BROKE
         finally:
-            self._unlock(code)
+            if code != NESTED:
+                self._room.guard.unlock()
 
     def _leave(self, visit: Visit) -> None:
         """Stop waiting. Those who were told count no more, so that only others need the guard."""
@@ -191,7 +195,8 @@ class Barrier(Shared):
                 code = self._lock()
             waiters.leave(visit)
         finally:
-            self._unlock(code)
+            if code != NESTED:
+                self._room.guard.unlock()
 
     def reset(self) -> None:
         """Make it as new; those who wait get BrokenBarrierError."""
@@ -200,7 +205,8 @@ class Barrier(Shared):
             code = self._lock()
             self._tell(IT_WAS_RESET)
         finally:
-            self._unlock(code)
+            if code != NESTED:
+                self._room.guard.unlock()
 
     def abort(self) -> None:
         """Break it: those who wait, and who come, get BrokenBarrierError until it is reset."""
@@ -209,7 +215,8 @@ class Barrier(Shared):
             code = self._lock()
             self._tell(IT_BROKE)
         finally:
-            self._unlock(code)
+            if code != NESTED:
+                self._room.guard.unlock()
 
     def _lock(self) -> int:
         """Take the guard, and finish what one who was killed has begun to tell."""
@@ -217,10 +224,6 @@ class Barrier(Shared):
         if code != NESTED and self._room.words[TELLING]:
             self._finish()
         return code
-
-    def _unlock(self, code: int) -> None:
-        if code != NESTED:
-            self._room.guard.unlock()
 
     def _tell(self, what: int) -> None:
         """Tell all who wait. It is done from the moment that TELLING is written."""

@@ -11,12 +11,17 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from functools import partial
 from time import monotonic
 
 assert sys.platform != "win32"
 
 from processing_core._platform.pthreads import Pthreads
 from processing_core._sync.waiters import NESTED, TooLateError
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Callable
 
 __all__ = ["Guard"]
 
@@ -40,12 +45,15 @@ class Guard:
     so that a signal handler may raise anywhere: unlocking what one has not locked does no harm.
     """
 
-    __slots__ = ("_address", "_functions", "_trylock")
+    __slots__ = ("_address", "_functions", "_trylock", "unlock")
 
     def __init__(self, functions: Pthreads, address: int) -> None:
         self._functions = functions
         self._address = address
         self._trylock = functions.trylock
+        # Gives it back; no effect when this thread does not have it. It is called in C: at the
+        # beginning of a function in Python a signal handler might run, and raise.
+        self.unlock: Callable[[], object] = partial(functions.unlock, address)
 
     def lock(self, end: float | None = None) -> int:
         """Take it; returns 0, or NESTED.
@@ -74,7 +82,3 @@ class Guard:
         if code not in (0, NESTED):
             raise OSError(code, os.strerror(code))
         return code
-
-    def unlock(self) -> None:
-        """Give it back; no effect when this thread does not have it."""
-        self._functions.unlock(self._address)

@@ -18,6 +18,7 @@ from processing_core.errors import ProcessError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 else:
     Protocol = object
@@ -188,8 +189,9 @@ class TooLateError(Exception):
 class GuardLike(Protocol):
     """The lock that belongs to the waiters of a room, where it is not a lock of the user's."""
 
+    unlock: Callable[[], object]
+
     def lock(self, end: float | None = None) -> int: ...
-    def unlock(self) -> None: ...
 
 
 class RoomLike(Protocol):
