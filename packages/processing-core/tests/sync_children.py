@@ -194,3 +194,15 @@ def be_interrupted(
     if not condition._semlock._get_value():
         faults.append("the condition's lock stayed taken")
     connection.send((count, faults, repr(condition)))
+
+
+def hold_and_be_killed(lock: Any, connection: AnyConnection) -> None:
+    lock.acquire()
+    connection.send("taken")
+    signal.pause()
+
+
+def take_often(lock: Any) -> None:
+    while True:
+        with lock:
+            pass

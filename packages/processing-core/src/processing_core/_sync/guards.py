@@ -75,6 +75,8 @@ class Guard:
             if code == errno.EOWNERDEAD:
                 self._functions.consistent(self._address)
                 code = 0
+        except TooLateError:
+            raise
         except BaseException:
             # It must not be unlocked before: nobody could lock it any more.
             self._functions.consistent(self._address)

@@ -10,8 +10,9 @@ from processing_core._sync.shells import Shell, fit, owner_of
 from processing_core.errors import InvalidArgument, InvalidType
 
 if sys.platform == "win32":
-    from processing_core._sync.windows import new_semaphore
+    from processing_core._sync.windows import new_robust, new_semaphore
 else:
+    from processing_core._sync.robust import new_robust
     from processing_core._sync.semaphores import new_semaphore
 
 TYPE_CHECKING = False
@@ -24,6 +25,7 @@ __all__ = ["BoundedSemaphore", "Lock", "RLock", "Semaphore"]
 class Lock(Shell):
     """A lock that one holds at a time, and that anyone may release: any thread of any process.
 
+    :param robust: whether others get the lock when a thread or process dies while it holds it
     :param ctx: ignored; a lock works with every start method
 
     :raises MemoryError: when there is no room for it
@@ -31,12 +33,17 @@ class Lock(Shell):
     ``release`` of a lock that nobody holds raises ValueError. Waiting takes the types of errors
     from the standard library: OSError for a timeout that is not finite, TypeError for one that is
     not a number.
+
+    A robust lock belongs to the thread that has acquired it: ``release`` by another raises
+    MisuseError (an AssertionError), and so does an ``acquire`` that would wait for its own thread.
+    Who gets it after its holder has died gets an OwnerDiedWarning as well. Where warnings are
+    errors, that is raised and the lock is free.
     """
 
     __slots__ = ()
 
-    def __init__(self, *, ctx: StartsProcesses | None = None) -> None:  # noqa: ARG002
-        fit(self, new_semaphore(SEMAPHORE, 1, 1))
+    def __init__(self, *, robust: bool = False, ctx: StartsProcesses | None = None) -> None:  # noqa: ARG002
+        fit(self, new_robust(SEMAPHORE) if robust else new_semaphore(SEMAPHORE, 1, 1))
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}(owner={owner_of(self._semlock)[0]})>"
@@ -46,6 +53,7 @@ class RLock(Shell):
     """A lock that one thread of one process holds at a time, and that this thread may acquire
     again; it is free when it was released as often.
 
+    :param robust: whether others get the lock when a thread or process dies while it holds it
     :param ctx: ignored; a lock works with every start method
 
     :raises MemoryError: when there is no room for it
@@ -55,8 +63,8 @@ class RLock(Shell):
 
     __slots__ = ()
 
-    def __init__(self, *, ctx: StartsProcesses | None = None) -> None:  # noqa: ARG002
-        fit(self, new_semaphore(RECURSIVE, 1, 1))
+    def __init__(self, *, robust: bool = False, ctx: StartsProcesses | None = None) -> None:  # noqa: ARG002
+        fit(self, new_robust(RECURSIVE) if robust else new_semaphore(RECURSIVE, 1, 1))
 
     def __repr__(self) -> str:
         owner, count = owner_of(self._semlock)

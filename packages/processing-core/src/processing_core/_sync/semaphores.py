@@ -29,6 +29,7 @@ from processing_core._serialize.packer import register_carrier
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from processing_core._serialize.packer import Packer
@@ -40,6 +41,7 @@ __all__ = [
     "SEM_VALUE_MAX",
     "MemorySemaphore",
     "new_semaphore",
+    "one_for",
     "semaphore_at",
 ]
 
@@ -57,9 +59,7 @@ class MemorySemaphore(SemLock):
 _all: set[weakref.ref[MemorySemaphore]] = set()
 _add, _discard = _all.add, _all.discard
 # Those that were sent or received, by arena and offset.
-_known: weakref.WeakValueDictionary[tuple[object, int], MemorySemaphore] = (
-    weakref.WeakValueDictionary()
-)
+_known: weakref.WeakValueDictionary[tuple[object, int], Any] = weakref.WeakValueDictionary()
 
 
 class _Hook:
@@ -98,26 +98,28 @@ def _after_fork_in_child() -> None:
             semaphore._after_fork()
 
 
-def _key(block: Block) -> tuple[object, int]:
-    return block.arena.file.identity, block.offset
+def one_for(block: Block, make: Callable[[], Any]) -> Any:
+    """The one object of this process that stands for what is in a block, made if there is none."""
+    with runtime.lock:
+        key = block.arena.file.identity, block.offset
+        one = _known.get(key)
+        if one is None:
+            one = _known[key] = make()
+        return one
 
 
 def _reduce(semaphore: MemorySemaphore, _packer: Packer) -> tuple[Any, ...]:
-    with runtime.lock:
-        _known[_key(semaphore.block)] = semaphore
+    one_for(semaphore.block, lambda: semaphore)
     return _attach, (semaphore.block, semaphore.kind, semaphore.maxvalue)
 
 
-def _attach(block: Block, kind: int, maxvalue: int) -> MemorySemaphore:
-    with runtime.lock:
-        semaphore = _known.get(_key(block))
-        if semaphore is None and block.arena.owned:
-            # It may be one of ours that a forked child has inherited and sends back.
-            semaphore = _find(block.address)
-        if semaphore is None:
-            semaphore = semaphore_at(block, block.address, kind, maxvalue)
-        _known[_key(block)] = semaphore
-        return semaphore
+def _attach(block: Block, kind: int, maxvalue: int) -> Any:
+    def make() -> MemorySemaphore:
+        # It may be one of ours that a forked child has inherited and sends back.
+        semaphore = _find(block.address) if block.arena.owned else None
+        return semaphore or semaphore_at(block, block.address, kind, maxvalue)
+
+    return one_for(block, make)
 
 
 def _find(address: int) -> MemorySemaphore | None:

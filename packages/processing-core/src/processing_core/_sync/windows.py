@@ -6,7 +6,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["new_room", "new_semaphore"]
+__all__ = ["new_robust", "new_room", "new_semaphore"]
 
 
 def new_semaphore(kind: int, value: int, maxvalue: int) -> NoReturn:
@@ -17,3 +17,8 @@ def new_semaphore(kind: int, value: int, maxvalue: int) -> NoReturn:
 def new_room() -> NoReturn:
     """As on POSIX. :raises NotImplementedError: always"""
     raise NotImplementedError("conditions, events and barriers are not available on Windows yet")
+
+
+def new_robust(kind: int) -> NoReturn:
+    """As on POSIX. :raises NotImplementedError: always"""
+    raise NotImplementedError("locks and semaphores are not available on Windows yet")
