@@ -159,9 +159,15 @@ def test_with_one_guard_for_both_sides(monkeypatch: pytest.MonkeyPatch) -> None:
     survives_the_dead()
 
 
-def test_without_holds_buffers_are_copied(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("fails", [False, True])
+def test_without_holds_buffers_are_copied(monkeypatch: pytest.MonkeyPatch, fails: bool) -> None:
     np = pytest.importorskip("numpy")
-    monkeypatch.setattr(holds, "reopen", lambda _: None)
+
+    def reopen(_: int) -> None:
+        if fails:
+            raise OSError(24, "Too many open files")
+
+    monkeypatch.setattr(holds, "reopen", reopen)
     queue: Queue[Any] = Queue()
     kept = []
     for number in range(3):

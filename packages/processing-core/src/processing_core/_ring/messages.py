@@ -499,7 +499,10 @@ class MessageChannel(Container[ItemT], Channel):
     def _map(self, block: int, offset: int, size: int) -> Mapped | None:
         """Map a block of this process's, which goes back when the mapping is gone."""
         if self._holder is None:
-            self._holder = holds.reopen(self._file.descriptor)
+            try:
+                self._holder = holds.reopen(self._file.descriptor)
+            except OSError:
+                return None  # no descriptors left: a copy will do
             if self._holder is None:
                 return None
         view = map_privately(self._file.descriptor, offset, size)
