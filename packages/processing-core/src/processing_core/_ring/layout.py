@@ -1,8 +1,8 @@
 """Owns where everything lies in the file of a channel.
 
-Control words and what pthreads works on, a table of the blocks of large messages, then the segments of the ring, and
-from half of the file on the blocks. Segment k begins at 2**(k-1) and ends before 2**k, so the
-number of the segment that a position is in is ``position.bit_length()``.
+Control words and what pthreads works on, a table of the blocks of large messages, then the segments
+of the ring, and from half of the file on the blocks. Segment k begins at 2**(k-1) and ends before
+2**k, so the number of the segment that a position is in is ``position.bit_length()``.
 """
 
 from __future__ import annotations
