@@ -17,6 +17,7 @@ from time import monotonic
 assert sys.platform != "win32"
 
 from processing_core._platform.pthreads import Pthreads
+from processing_core._sync.files import FileMutex
 from processing_core._sync.waiters import NESTED, TooLateError
 
 TYPE_CHECKING = False
@@ -47,7 +48,7 @@ class Guard:
 
     __slots__ = ("_address", "_functions", "_trylock", "unlock")
 
-    def __init__(self, functions: Pthreads, address: int) -> None:
+    def __init__(self, functions: Pthreads | FileMutex, address: int) -> None:
         self._functions = functions
         self._address = address
         self._trylock = functions.trylock

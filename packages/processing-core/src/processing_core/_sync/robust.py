@@ -24,8 +24,15 @@ from processing_core._platform.pthreads import (
     Pthreads,
     pthreads,
 )
-from processing_core._platform.semlocks import RECURSIVE, SEM_VALUE_MAX, SEMAPHORE, SemLock
+from processing_core._platform.semlocks import (
+    AVAILABLE,
+    RECURSIVE,
+    SEM_VALUE_MAX,
+    SEMAPHORE,
+    SemLock,
+)
 from processing_core._serialize.packer import register_reducer
+from processing_core._sync.files import FileMutex, PolledChange
 from processing_core._sync.semaphores import one_for
 from processing_core.errors import MisuseError, OwnerDiedWarning
 
@@ -63,16 +70,20 @@ class RobustMutex:
         "maxvalue",
     )
 
-    def __init__(self, functions: Pthreads, block: Block, kind: int) -> None:
+    def __init__(self, functions: Pthreads | FileMutex, block: Block, kind: int) -> None:
         self.block = block
         self.kind = kind
         self.maxvalue = 1
         self._functions = functions
         self._address = block.address
         self._holder = block.words(HOLDER, 1)
-        self._changed = SemLock._rebuild(
-            block.address + MUTEX_BYTES, SEMAPHORE, SEM_VALUE_MAX, None
-        )
+        self._changed: SemLock | PolledChange
+        if isinstance(functions, FileMutex):
+            functions.word = block.words(HOLDER - 1, 1)
+            self._changed = PolledChange()
+        else:
+            address = block.address + MUTEX_BYTES
+            self._changed = SemLock._rebuild(address, SEMAPHORE, SEM_VALUE_MAX, None)
         self._owner = 0
         self._depth = 0
 
@@ -201,30 +212,32 @@ def new_robust(kind: int) -> SemaphoreLike:
     :raises MemoryError: when there is no room for it
     """
     functions = pthreads()
-    if functions is None:
-        raise NotImplementedError("robust locks are not available on this platform yet")
     block = allocate(MUTEX_BYTES + SEMAPHORE_BYTES)
+    if functions is None or not AVAILABLE:
+        return _at(block, kind, FileMutex.create())
     functions.init_mutex(block.address)
     functions.init_semaphore(block.address + MUTEX_BYTES, 0)
-    return _at(block, kind)
+    return _at(block, kind, None)
 
 
-def _at(block: Block, kind: int) -> RobustMutex:
+def _at(block: Block, kind: int, file: FileMutex | None) -> RobustMutex:
     if not _Hook.installed:
         _lifecycle.on_fork_in_child(_after_fork_in_child)
         _Hook.installed = True
-    functions = pthreads()
+    functions = file or pthreads()
     assert functions is not None
     return RobustMutex(functions, block, kind)
 
 
 def _reduce(mutex: RobustMutex) -> tuple[Any, ...]:
     one_for(mutex.block, lambda: mutex)
-    return _attach, (mutex.block, mutex.kind)
+    functions = mutex._functions
+    file = functions if isinstance(functions, FileMutex) else None
+    return _attach, (mutex.block, mutex.kind, file)
 
 
-def _attach(block: Block, kind: int) -> Any:
-    return one_for(block, lambda: _at(block, kind))
+def _attach(block: Block, kind: int, file: FileMutex | None) -> Any:
+    return one_for(block, lambda: _at(block, kind, file))
 
 
 def _warn() -> None:

@@ -23,6 +23,7 @@ from processing_core._platform.children import has_ended
 from processing_core._platform.pthreads import MUTEX_BYTES, Pthreads, pthreads
 from processing_core._platform.semlocks import AVAILABLE, SEM_VALUE_MAX, SEMAPHORE, SemLock
 from processing_core._serialize.packer import register_reducer
+from processing_core._sync.files import FileMutex
 from processing_core._sync.guards import Guard
 from processing_core._sync.waiters import HEADER_WORDS, Waiters
 
@@ -55,10 +56,12 @@ LOOK_SECONDS = 0.002
 class Room:
     """A block with seats, as one process sees it."""
 
-    __slots__ = ("answers", "block", "guard", "processes", "waiters", "words")
+    __slots__ = ("answers", "block", "file", "guard", "processes", "waiters", "words")
 
-    def __init__(self, block: Block, *, new: bool = False) -> None:
+    def __init__(self, block: Block, file: FileMutex | None = None, *, new: bool = False) -> None:
         self.block = block
+        # What the guard is, where there are no pthreads.
+        self.file = file
         self.words = block.words(0, OWN_WORDS)
         self.processes = block.words(PROCESSES, ROOM_SEATS)
         self.answers = block.words(ANSWERS, ROOM_SEATS)
@@ -66,7 +69,8 @@ class Room:
         functions = pthreads()
         seats: Seats
         self.guard: GuardLike
-        if functions is not None and AVAILABLE:
+        if file is None:
+            assert functions is not None
             seats = RobustSeats(functions, block.address + 8 * RECORDS, self.processes)
             address = block.address + 8 * GUARD
             if new:
@@ -74,6 +78,8 @@ class Room:
             self.guard = Guard(functions, address)
         else:
             seats = PolledSeats(tickets, self.processes)
+            file.word = block.words(GUARD, 1)
+            self.guard = Guard(file, 0)
         self.waiters = Waiters(tickets, seats, ROOM_SEATS)
 
     def sleepers(self) -> int:
@@ -93,7 +99,8 @@ def new_room() -> Room:
 
     :raises MemoryError: when there is no memory for it
     """
-    return Room(allocate(ROOM_BYTES), new=True)
+    file = None if pthreads() is not None and AVAILABLE else FileMutex.create()
+    return Room(allocate(ROOM_BYTES), file, new=True)
 
 
 class RobustSeats:
@@ -213,7 +220,7 @@ class PolledSeats:
 
 
 def _reduce(room: Room) -> tuple[object, ...]:
-    return Room, (room.block,)
+    return Room, (room.block, room.file)
 
 
 register_reducer(Room, _reduce)

@@ -16,6 +16,7 @@ assert sys.platform != "win32"
 
 from processing_core import _lifecycle
 from processing_core._memory.arena import Block, allocate
+from processing_core._platform.descriptor_semaphores import DescriptorSemaphore
 from processing_core._platform.pthreads import SEMAPHORE_BYTES, pthreads
 from processing_core._platform.semlocks import (
     AVAILABLE,
@@ -26,6 +27,7 @@ from processing_core._platform.semlocks import (
 )
 from processing_core._runtime import runtime
 from processing_core._serialize.packer import register_carrier
+from processing_core._serialize.transfer import take_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -42,6 +44,7 @@ __all__ = [
     "MemorySemaphore",
     "new_semaphore",
     "one_for",
+    "one_for_key",
     "semaphore_at",
 ]
 
@@ -58,8 +61,8 @@ class MemorySemaphore(SemLock):
 # moment, by finalizers.
 _all: set[weakref.ref[MemorySemaphore]] = set()
 _add, _discard = _all.add, _all.discard
-# Those that were sent or received, by arena and offset.
-_known: weakref.WeakValueDictionary[tuple[object, int], Any] = weakref.WeakValueDictionary()
+# Those that were sent or received, by arena and offset, or by token.
+_known: weakref.WeakValueDictionary[object, Any] = weakref.WeakValueDictionary()
 
 
 class _Hook:
@@ -76,7 +79,7 @@ def new_semaphore(kind: int, value: int, maxvalue: int) -> SemaphoreLike:
         block = allocate(SEMAPHORE_BYTES)
         functions.init_semaphore(block.address, value)
         return semaphore_at(block, block.address, kind, maxvalue)
-    raise NotImplementedError("locks and semaphores are not available on this platform yet")
+    return DescriptorSemaphore.create(kind, value, maxvalue)
 
 
 def semaphore_at(block: Block, address: int, kind: int, maxvalue: int) -> MemorySemaphore:
@@ -100,8 +103,12 @@ def _after_fork_in_child() -> None:
 
 def one_for(block: Block, make: Callable[[], Any]) -> Any:
     """The one object of this process that stands for what is in a block, made if there is none."""
+    return one_for_key((block.arena.file.identity, block.offset), make)
+
+
+def one_for_key(key: object, make: Callable[[], Any]) -> Any:
+    """The same for what has another key."""
     with runtime.lock:
-        key = block.arena.file.identity, block.offset
         one = _known.get(key)
         if one is None:
             one = _known[key] = make()
@@ -130,4 +137,21 @@ def _find(address: int) -> MemorySemaphore | None:
     return None
 
 
+def _reduce_descriptors(semaphore: DescriptorSemaphore, packer: Packer) -> tuple[Any, ...]:
+    one_for_key(semaphore.token, lambda: semaphore)
+    reader = packer.attach(semaphore.reader)
+    writer = reader if semaphore.writer == semaphore.reader else packer.attach(semaphore.writer)
+    return _rebuild, (reader, writer, semaphore.kind, semaphore.maxvalue, semaphore.token)
+
+
+def _rebuild(reader: int, writer: int, kind: int, maxvalue: int, token: bytes) -> Any:
+    def make() -> DescriptorSemaphore:
+        first = take_descriptor(reader)
+        second = first if writer == reader else take_descriptor(writer)
+        return DescriptorSemaphore(first, second, kind, maxvalue, token)
+
+    return one_for_key(token, make)
+
+
 register_carrier(MemorySemaphore, _reduce)
+register_carrier(DescriptorSemaphore, _reduce_descriptors)
