@@ -7,15 +7,11 @@ the value. The interface is that of CPython's ``SemLock``.
 
 from __future__ import annotations
 
-import array
 import os
 import sys
 import threading
 
 assert sys.platform != "win32"
-
-import fcntl
-import termios
 
 from processing_core._clock import Deadline, checked_timeout
 from processing_core._platform.polling import wait_for
@@ -131,9 +127,12 @@ class DescriptorSemaphore:
                 for line in file:
                     if line.startswith("eventfd-count:"):
                         return int(line.split()[1], 16)
-        size = array.array("i", [0])
-        fcntl.ioctl(self.reader, termios.FIONREAD, size)
-        return size[0]
+        # Only here: most processes have no use for these.
+        import fcntl
+        import termios
+
+        size = fcntl.ioctl(self.reader, termios.FIONREAD, bytes(4))
+        return int.from_bytes(size, sys.byteorder)
 
     def _is_zero(self) -> bool:
         return self._get_value() == 0

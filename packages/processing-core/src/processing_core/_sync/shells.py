@@ -88,6 +88,13 @@ def _rebuild(cls: type[Shared], parts: tuple[Any, ...], attributes: dict[str, An
 class Shell(Shared):
     """What is acquired and released."""
 
+    # Whether assigning to the names of the methods comes to the slots.
+    _plain = True
+
+    def __init_subclass__(cls, **options: Any) -> None:
+        super().__init_subclass__(**options)
+        cls._plain = all(getattr(cls, name) is slot for name, slot in _SLOTS.items())
+
     if TYPE_CHECKING:
         _semlock: SemaphoreLike
 
@@ -129,21 +136,22 @@ class Shell(Shared):
         fit(self, *parts)
 
 
-# The slots themselves: a subclass may have methods of these names.
-_set_semlock = Shell.__dict__["_semlock"].__set__
-_set_acquire = Shell.__dict__["acquire"].__set__
-_set_release = Shell.__dict__["release"].__set__
-_set_enter = Shell.__dict__["__enter__"].__set__
-_set_exit = Shell.__dict__["__exit__"].__set__
+# The slots themselves, for subclasses that have methods of these names.
+_NAMES = ("acquire", "release", "__enter__", "__exit__")
+_SLOTS = {name: Shell.__dict__[name] for name in _NAMES}
 
 
-def fit(shell: Shell, semlock: SemaphoreLike) -> None:
+def fit(shell: Any, semlock: SemaphoreLike) -> None:
     """Give a shell its semaphore."""
-    _set_semlock(shell, semlock)
-    _set_acquire(shell, semlock.acquire)
-    _set_release(shell, semlock.release)
-    _set_enter(shell, semlock.__enter__)
-    _set_exit(shell, semlock.__exit__)
+    shell._semlock = semlock
+    if shell._plain:
+        shell.acquire = semlock.acquire
+        shell.release = semlock.release
+        shell.__enter__ = semlock.__enter__
+        shell.__exit__ = semlock.__exit__
+    else:
+        for name, slot in _SLOTS.items():
+            slot.__set__(shell, getattr(semlock, name))
 
 
 def owner_of(semlock: SemaphoreLike) -> tuple[str, int | str]:
