@@ -35,7 +35,8 @@ _POSIX = [
     "test_queue_faults.py",
     "test_queue_processes.py",
     "test_queue_surroundings.py",
-    *[f"test_sync_{name}.py" for name in ("locks", "conditions", "events", "barriers", "robust")],
+    *[f"test_sync_{name}.py" for name in ("conditions", "fallbacks", "locks", "robust", "typing")],
+    "test_sync_waiters.py",
 ]
 collect_ignore = _POSIX if sys.platform == "win32" else []
 

@@ -20,6 +20,8 @@ __all__ = ["Patience"]
 # For how long to look (seconds) in each of the ways that are tried: not at all, for a small
 # message, for one that takes a while to be made.
 BUDGETS = (0.0, 30e-6, 200e-6)
+# How often to look before looking at the clock, where that is the dearer of the two.
+LOOKS = 40
 # All ways are measured; a wait of this length (seconds) says nothing about them, and then looking
 # was in vain.
 LONG = 300e-6
@@ -80,17 +82,22 @@ class Patience:
         if self._best() != before:
             self._interval = FIRST_TRIAL
 
-    def begins_with_looking(self) -> bool:
-        return self.begin() == 1
-
-    def found(self, start: float) -> None:
-        self.learn(1, start, found=True)
-
-    def looked_in_vain(self, start: float) -> None:
-        self.learn(1, start, found=False)
-
-    def slept(self, start: float) -> None:
-        self.learn(0, start, found=False)
+    def acquire(self, acquire: Callable[..., bool], timeout: float | None) -> bool:
+        """Acquire what others release soon, within a time (seconds, None: without limit)."""
+        if acquire(False):
+            return True
+        start = perf_counter()
+        way = self.begin()
+        if way and (timeout is None or timeout > BUDGETS[way]):
+            end = start + BUDGETS[way]
+            while perf_counter() < end:
+                for _ in range(LOOKS):
+                    if acquire(False):
+                        self.learn(way, start, found=True)
+                        return True
+        done = acquire(True, timeout)
+        self.learn(way, start, found=False)
+        return done
 
     def wait(self, poll: Callable[[int | None], list[tuple[int, int]]]) -> None:
         """Return when ``poll`` (of a select.poll object, milliseconds) finds something."""

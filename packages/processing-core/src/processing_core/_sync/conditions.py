@@ -7,6 +7,7 @@ import sys
 from time import monotonic
 
 from processing_core._clock import checked_timeout
+from processing_core._platform.patience import Patience
 from processing_core._sync.locks import Lock, RLock
 from processing_core._sync.shells import Shell, fit
 from processing_core._sync.waiters import Visit
@@ -45,7 +46,7 @@ class Condition(Shell):
     lost. A lock made with ``robust=True`` also survives those who are killed while they hold it.
     """
 
-    __slots__ = ("_lock", "_room")
+    __slots__ = ("_lock", "_patience", "_room")
 
     _room: RoomLike
 
@@ -66,6 +67,7 @@ class Condition(Shell):
 
     def _assemble(self, *parts: Any) -> None:
         self._lock, self._room = parts
+        self._patience = Patience()
         fit(self, self._lock._semlock)
 
     def wait(self, timeout: float | None = None) -> bool:
@@ -95,9 +97,9 @@ class Condition(Shell):
                 finally:
                     # A signal handler may raise here as well, but not before the lock is taken.
                     try:
-                        _take_back(semlock, depth)
+                        _take_back(semlock, depth, self._patience)
                     except BaseException:
-                        _take_back(semlock, depth)
+                        _take_back(semlock, depth, self._patience)
                         raise
                 if waiters.is_notified(visit):
                     break
@@ -154,12 +156,13 @@ class Condition(Shell):
         return f"<{type(self).__name__}({self._lock!r}, {self._room.sleepers()})>"
 
 
-def _take_back(semlock: SemaphoreLike, depth: int) -> None:
+def _take_back(semlock: SemaphoreLike, depth: int, patience: Patience) -> None:
     """Hold a lock as often as before, whatever signal handlers raise in the meantime."""
     failure: BaseException | None = None
     while not semlock._is_mine() or semlock._count() < depth:
         try:
-            semlock.acquire()
+            # The one who notified gives the lock back in a moment.
+            patience.acquire(semlock.acquire, None)
         except BaseException as error:  # noqa: BLE001 - raised when the lock is held
             failure = error
     if failure is not None:

@@ -20,6 +20,7 @@ assert sys.platform != "win32"
 
 from processing_core._memory.arena import Block, allocate
 from processing_core._platform.children import has_ended
+from processing_core._platform.patience import Patience
 from processing_core._platform.pthreads import MUTEX_BYTES, Pthreads, pthreads
 from processing_core._platform.semlocks import AVAILABLE, SEM_VALUE_MAX, SEMAPHORE, SemLock
 from processing_core._serialize.packer import register_reducer
@@ -106,11 +107,12 @@ def new_room() -> Room:
 class RobustSeats:
     """Seats with a mutex and a semaphore each."""
 
-    __slots__ = ("_base", "_functions", "_processes", "_semaphores")
+    __slots__ = ("_base", "_functions", "_patience", "_processes", "_semaphores")
 
     def __init__(self, functions: Pthreads, base: int, processes: memoryview) -> None:
         self._functions = functions
         self._base = base
+        self._patience = Patience()
         self._processes = processes
         self._semaphores: dict[int, SemLock] = {}
 
@@ -162,7 +164,7 @@ class RobustSeats:
             if timeout == 0:
                 return acquire(False)
             timeout = min(timeout, LONGEST_SLEEP)
-        return acquire(True, timeout)
+        return self._patience.acquire(acquire, timeout)
 
     def _semaphore(self, seat: int) -> SemLock:
         semaphore = self._semaphores.get(seat)
