@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from collections import Counter
-from typing import Any
+from typing import Any, Self
 
 import pytest
 
@@ -71,60 +71,70 @@ def test_random_kills_of_producers_and_consumers(
     assert queue._memory_in_use() < 1_000_000
 
 
+class Interrupts:
+    """SIGINT from another thread again and again; raises only while it is armed, once each time."""
+
+    def __init__(self, rounds: int) -> None:
+        self.armed = False
+        self._rounds = rounds
+        self._thread = threading.Thread(target=self._send)
+
+    def __enter__(self) -> Self:
+        self._before = signal.signal(signal.SIGINT, self._handle)
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._thread.join()
+        signal.signal(signal.SIGINT, self._before)
+
+    @property
+    def go_on(self) -> bool:
+        return self._thread.is_alive()
+
+    def _handle(self, *_: object) -> None:
+        if self.armed:
+            self.armed = False
+            raise KeyboardInterrupt
+
+    def _send(self) -> None:
+        main = threading.main_thread().ident
+        assert main is not None
+        pauses = random.Random(5)  # noqa: S311
+        for _ in range(self._rounds):
+            signal.pthread_kill(main, signal.SIGINT)
+            time.sleep(pauses.random() * 0.0005)
+
+
 @pytest.mark.deadline(120)
 def test_interrupts_lose_nothing() -> None:
     """Each put and get that SIGINT may interrupt has happened or has not."""
     queue: Queue[Any] = Queue(3)
-    rounds = 1500
     attempts: list[int] = []
     certain: list[int] = []
     got: list[int] = []
-    finished = threading.Event()
-
-    def interrupt() -> None:
-        main = threading.main_thread().ident
-        assert main is not None
-        pauses = random.Random(5)  # noqa: S311
-        for _ in range(rounds):
-            if finished.is_set():
-                return
-            signal.pthread_kill(main, signal.SIGINT)
-            time.sleep(pauses.random() * 0.0005)
-
-    thread = threading.Thread(target=interrupt)
-    number = 0
-    started = False
-    while True:
-        try:
-            if not started:
-                started = True
-                thread.start()
-            while thread.is_alive():
-                number += 1
-                attempts.append(number)
-                queue.put(number, False)
-                certain.append(number)
-                item = queue.get(timeout=0.001)
-                got.append(item)
-        except KeyboardInterrupt:
-            continue
-        except (Empty, Full):
-            while not queue.empty():
+    raised = 0
+    with Interrupts(1500) as interrupts:
+        while interrupts.go_on:
+            attempts.append(len(attempts))
+            try:
+                interrupts.armed = True
                 try:
-                    item = queue.get(False)
-                    got.append(item)
-                except (KeyboardInterrupt, Empty):
-                    continue
-            continue
-        break
-    finished.set()
-    thread.join()
-    got += queue_children.take_what_is_there(queue)
+                    queue.put(attempts[-1], False)
+                    certain.append(attempts[-1])
+                    # Between the return of get() and the call of append() no handler runs.
+                    got.append(queue.get(timeout=0.001))
+                except (Empty, Full):
+                    pass
+                interrupts.armed = False
+            except KeyboardInterrupt:
+                raised += 1
+            while not queue.empty():
+                got.append(queue.get(False))
+    assert raised > 100
     assert max(Counter(got).values()) == 1
     assert got == sorted(got)
-    assert set(got) <= set(attempts)
-    # A put that returned is certain; between the return of get() and the append nothing can happen.
-    assert set(certain) <= set(got)
+    assert set(certain) <= set(got) <= set(attempts)
 
 
 def test_an_interrupt_ends_waiting_at_once(start_method: str) -> None:
