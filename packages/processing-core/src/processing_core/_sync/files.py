@@ -85,7 +85,7 @@ class FileMutex:
 
     def unlock(self, _address: int) -> int:
         """Give it back; EPERM when this thread does not hold it."""
-        if self._pid != os.getpid() or self._holder != threading.get_ident():
+        if not self.is_mine():
             return errno.EPERM
         self.word[0] = 0
         fcntl.lockf(self.descriptor, fcntl.LOCK_UN, 1)
@@ -94,6 +94,10 @@ class FileMutex:
         self._holder = 0
         self._thread.release()
         return 0
+
+    def is_mine(self) -> bool:
+        """Whether this thread holds it."""
+        return self._pid == os.getpid() and self._holder == threading.get_ident()
 
     def keep(self, descriptor: int) -> None:
         """Close another descriptor of the file when nobody here holds the mutex: closing any one
