@@ -110,8 +110,9 @@ class MessageChannel(Container[ItemT], Channel):
         if not self._direct or timeout is not None:
             self._put_by_steps(obj, moment(block, timeout))
             return
+        data: bytes
         if type(obj) is bytes and len(obj) <= INLINE_BYTES:  # type: ignore[arg-type]
-            data, kind = obj, RAW
+            data, kind = obj, RAW  # type: ignore[assignment]
         else:
             kind = PLAIN
             packed = pack(obj)
