@@ -21,7 +21,15 @@ if TYPE_CHECKING:
     from mmap import mmap
     from typing import Any
 
-__all__ = ["HOLDER_MASK", "MUTEX_BYTES", "SEMAPHORE_BYTES", "Pthreads", "pthreads"]
+__all__ = [
+    "HOLDER_MASK",
+    "MUTEX_BYTES",
+    "SEMAPHORE_BYTES",
+    "Pthreads",
+    "address_of",
+    "object_of",
+    "pthreads",
+]
 
 # sizeof(pthread_mutex_t) is at most 48 and sizeof(sem_t) 32 on every glibc platform; both are given
 # a cache line of their own.
@@ -193,6 +201,13 @@ def _load() -> Pthreads | None:
         return Pthreads()
     except (ImportError, AttributeError, OSError):
         return None  # an interpreter built without ctypes, or a C library without these functions
+
+
+def object_of(number: int) -> Any:
+    """The object that has this ``id()``; there must be one."""
+    import ctypes
+
+    return ctypes.cast(number, ctypes.py_object).value
 
 
 def address_of(memory: object) -> int:

@@ -145,9 +145,9 @@ def fit(shell: Any, semlock: SemaphoreLike) -> None:
     """Give a shell its semaphore."""
     shell._semlock = semlock
     if shell._plain:
-        shell.acquire = semlock.acquire
+        # Entering is acquiring, without arguments.
+        shell.acquire = shell.__enter__ = semlock.acquire
         shell.release = semlock.release
-        shell.__enter__ = semlock.__enter__
         shell.__exit__ = semlock.__exit__
     else:
         for name, slot in _SLOTS.items():
