@@ -41,7 +41,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-    from processing_core._sync.shells import SemaphoreLike
+    from processing_core._platform.semlocks import SemaphoreLike
 
 __all__ = ["RobustLock", "new_robust"]
 

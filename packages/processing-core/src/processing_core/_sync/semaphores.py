@@ -36,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from processing_core._platform.semlocks import SemaphoreLike
     from processing_core._serialize.packer import Packer
-    from processing_core._sync.shells import SemaphoreLike
 
 __all__ = [
     "RECURSIVE",
