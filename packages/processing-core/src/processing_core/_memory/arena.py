@@ -363,11 +363,12 @@ def allocate_copy(data: bytes) -> tuple[Arena, int, int]:
     size = len(data)
     if _Own.arenas:
         arena = _Own.arenas[-1]
+        offset: int | None
         try:
             offset = arena.allocator.free[size].pop()
         except (KeyError, IndexError):
-            pass
-        else:
+            offset = None
+        if offset is not None:
             arena.bytes[offset : offset + size] = data
             return arena, offset, arena.epoch
     block = allocate(size)
