@@ -9,11 +9,11 @@ import os
 import sys
 
 from processing_core._lifecycle import ExitCallback, at_exit, on_fork, on_fork_in_child
-from processing_core._serialize.packer import register_reducer
+from processing_core._serialize.packer import register_family_reducer, register_reducer
 from processing_core._start.hooks import on_child_start
 
 if sys.platform != "win32":
-    from processing_core._memory.arena import Block, allocate
+    from processing_core._memory.arena import Block, allocate, allocate_filled
     from processing_core._platform import holds
     from processing_core._platform.pthreads import pthreads
 
@@ -21,11 +21,13 @@ if sys.platform != "win32":
         "Block",
         "ExitCallback",
         "allocate",
+        "allocate_filled",
         "at_exit",
         "features",
         "on_child_start",
         "on_fork",
         "on_fork_in_child",
+        "register_family_reducer",
         "register_reducer",
     ]
 
@@ -58,6 +60,7 @@ else:
         "on_child_start",
         "on_fork",
         "on_fork_in_child",
+        "register_family_reducer",
         "register_reducer",
     ]
 

@@ -12,6 +12,7 @@ given out again once the kernel says that there is no hold on it.
 
 from __future__ import annotations
 
+import mmap
 import os
 import sys
 import threading
@@ -23,6 +24,7 @@ assert sys.platform != "win32"
 from processing_core import _lifecycle
 from processing_core._memory.allocator import Allocator, rounded
 from processing_core._platform import holds
+from processing_core._platform.anonymous import write_all
 from processing_core._platform.pthreads import address_of, pthreads
 from processing_core._platform.shared_file import SharedFile
 from processing_core._serialize.packer import Packer, register_carrier
@@ -32,11 +34,23 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Arena", "Block", "allocate", "allocate_copy", "arenas_of_this_process"]
+__all__ = [
+    "Arena",
+    "Block",
+    "allocate",
+    "allocate_copy",
+    "allocate_filled",
+    "arenas_of_this_process",
+]
 
 # Only what is used of it takes memory (see SharedFile); where that cannot be, less is asked for.
 ARENA_BYTES = 16 << 20
 LEAST_ARENA_BYTES = 64 << 10
+# From here on a block has an arena of its own, whose memory goes back to the system with it.
+LARGE_BYTES = 1 << 20
+# Large ones that nobody else knew are kept up to so many bytes, for blocks that are filled at once:
+# pages that are there take them at ten times the speed of fresh ones.
+KEPT_BYTES = 16 << 20
 # Retired blocks are looked at when there is no free one, but not again before as many more were
 # retired as were still held then.
 LEAST_RETIRED = 16
@@ -69,6 +83,11 @@ class Block:
         first = self.offset // 8 + start
         last = (self.offset + self.size) // 8 if count is None else first + count
         return self.arena.words[first:last]
+
+    @property
+    def map(self) -> mmap.mmap:
+        """The mapping that the block is in, from ``offset`` on; whoever uses it keeps the block."""
+        return self.arena.file.map
 
     def view(self) -> memoryview:
         """The block as bytes."""
@@ -129,6 +148,7 @@ class Arena:
         "bytes",
         "epoch",
         "file",
+        "large",
         "owned",
         "retired",
         "untraceable",
@@ -142,6 +162,8 @@ class Arena:
         self.bytes = memoryview(file.map)
         self.words = self.bytes.cast("Q")
         self.allocator = Allocator(file.size if owned else 0)
+        # Whether it is that of a single large block.
+        self.large = False
         # Forks since the beginning: a block of an earlier epoch may be known to a child.
         self.epoch = 0
         self.retired: deque[tuple[int, int]] = deque()
@@ -258,6 +280,8 @@ class Arena:
                 holds.let_go(self._holder, offset)
         elif epoch == self.epoch:
             self.allocator.give_back(offset, size)
+            if self.large:
+                _keep(self)
         else:
             self.retired.append((offset, size))
 
@@ -321,18 +345,25 @@ class _Own:
     """The arenas that this process made: all of them live to its end, blocks come from the last."""
 
     arenas: list[Arena]
+    kept: list[Arena]
     lock = threading.RLock()
     hooked = False
 
 
 _Own.arenas = []
+_Own.kept = []
 
 
 def allocate(size: int) -> Block:
     """A zeroed block of at least ``size`` bytes of shared memory.
 
+    A large one takes memory only as far as it is written, and a descriptor.
+
     :raises MemoryError: when there is no room
+    :raises OSError: when there are no descriptors left
     """
+    if size >= LARGE_BYTES:
+        return _allocate_large(size)
     size = rounded(size)
     if _Own.arenas:
         block = _Own.arenas[-1].allocate(size)
@@ -350,6 +381,61 @@ def allocate(size: int) -> Block:
         block = arena.allocate(size)
         assert block is not None
         return block
+
+
+def _allocate_large(size: int) -> Block:
+    _hook_into_forks()
+    size = -(-size // mmap.PAGESIZE) * mmap.PAGESIZE
+    arena = Arena(SharedFile.create("block", size, size), owned=True)
+    arena.large = True
+    block = arena.allocate(size)
+    assert block is not None
+    return block
+
+
+def allocate_filled(source: memoryview) -> Block:
+    """A block with what a contiguous buffer has in it.
+
+    :raises MemoryError: when there is no room
+    :raises OSError: when there are no descriptors left
+    """
+    size = source.nbytes
+    if size < LARGE_BYTES:
+        block = allocate(size)
+        block.map[block.offset : block.offset + size] = source
+        return block
+    kept = _take_kept(size)
+    if kept is not None:
+        kept.map[:size] = source
+        return kept
+    block = _allocate_large(size)
+    try:
+        pieces = [source.cast("B")]
+    except TypeError:  # a format with a byte order, which ctypes gives
+        block.map[:size] = source
+    else:
+        # The system fills fresh pages faster than they can be mapped one by one.
+        write_all(block.arena.file.descriptor, pieces, 0)
+    return block
+
+
+def _take_kept(size: int) -> Block | None:
+    with _Own.lock:
+        for index, arena in enumerate(_Own.kept):
+            if size <= arena.file.size <= 2 * size:
+                del _Own.kept[index]
+                offset = arena.allocator.take(arena.file.size)
+                assert offset == 0
+                return Block(arena, 0, arena.file.size)
+    return None
+
+
+def _keep(arena: Arena) -> None:
+    """Keep a large arena whose block was given back, for the next, in place of older ones."""
+    kept = _Own.kept
+    kept.append(arena)
+    while sum(one.file.size for one in list(kept)) > KEPT_BYTES:
+        del kept[0]
 
 
 def allocate_copy(data: bytes) -> tuple[Arena, int, int]:
@@ -377,8 +463,8 @@ def allocate_copy(data: bytes) -> tuple[Arena, int, int]:
 
 
 def arenas_of_this_process() -> list[Arena]:
-    """The arenas that this process made, which stay until it ends."""
-    return list(_Own.arenas)
+    """The arenas that this process made."""
+    return [arena for arena in list(_arenas.values()) if arena.owned]
 
 
 def _hook_into_forks() -> None:
@@ -399,6 +485,7 @@ def _after_fork_in_parent() -> None:
 
 def _after_fork_in_child() -> None:
     _Own.arenas = []
+    _Own.kept = []
     _Own.lock = threading.RLock()
     for arena in list(_arenas.values()):
         arena.after_fork_in_child()

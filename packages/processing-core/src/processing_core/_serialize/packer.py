@@ -21,6 +21,7 @@ OUT_OF_BAND_BYTES = 32 * 1024
 
 type_reducers: dict[type, Callable[..., Any]] = {}
 type_carriers: dict[type, Callable[..., Any]] = {}
+family_reducers: list[tuple[type, Callable[..., Any]]] = []
 
 
 def register_reducer(cls: type, reduce: Callable[[Any], object]) -> None:
@@ -32,6 +33,14 @@ def register_reducer(cls: type, reduce: Callable[[Any], object]) -> None:
     if not callable(reduce):
         raise TypeError(f"a reducer must be callable, not {reduce!r}")
     type_reducers[cls] = reduce
+
+
+def register_family_reducer(base: type, reduce: Callable[[Any], object]) -> None:
+    """As register_reducer, for objects of all classes derived from ``base``.
+
+    What has a reducer of its own is left to that. ``reduce`` may return NotImplemented.
+    """
+    family_reducers.append((base, reduce))
 
 
 def register_carrier(cls: type, reduce: Callable[[Any, Packer], object]) -> None:
@@ -102,6 +111,9 @@ class Packer(Pickler):
             return type_reducers[cls](obj)
         if isinstance(obj, raw_socket):
             return reduce_socket(obj, self.attach)
+        for base, reduce in family_reducers:
+            if isinstance(obj, base):
+                return reduce(obj)
         return NotImplemented
 
 

@@ -1,0 +1,192 @@
+"""Owns ctypes objects in shared memory: ``RawValue``, ``RawArray``, ``copy``, and their passing.
+
+Such an object is one of its plain ctypes type. Its block is an attribute, so that the memory stays
+as long as the object, and everything that ctypes, numpy or a memoryview has made of it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import sys
+
+from processing_core import InvalidArgument, InvalidType
+from processing_core.lowlevel import register_family_reducer
+from processing_sharedctypes._memory import Block, allocate, allocate_filled
+from processing_sharedctypes._types import CData, checked_length, checked_type, matches, type_name
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import Any
+
+__all__ = ["block_of", "copy", "new_array", "new_value", "read", "store"]
+
+
+def new_value(typecode_or_type: object, *args: Any) -> Any:
+    """See RawValue."""
+    cls = checked_type(typecode_or_type)
+    block = allocate(ctypes.sizeof(cls))
+    obj = cls.from_buffer(block.map, block.offset)
+    obj._shared_block = block
+    if args:
+        obj.__init__(*args)
+    return obj
+
+
+def new_array(typecode_or_type: object, size_or_initializer: Any) -> Any:
+    """See RawArray."""
+    cls = checked_type(typecode_or_type)
+    length = checked_length(size_or_initializer)
+    if length is not None:
+        return _zeroed(cls, length)
+    initializer = size_or_initializer
+    source = _buffer(initializer)
+    if source is not None and matches(source, cls):
+        return _view(cls * len(source), allocate_filled(source))
+    try:
+        elements = initializer if hasattr(initializer, "__len__") else list(initializer)
+    except TypeError:
+        raise InvalidType(
+            f"a number of elements, or something to take them from, is needed, not {initializer!r}"
+        ) from None
+    array = _zeroed(cls, len(elements))
+    _fill(array, elements)
+    return array
+
+
+def copy(obj: Any) -> Any:
+    """A new object in shared memory of the type of a ctypes object, with its contents.
+
+    :raises InvalidType: (a TypeError) when it is none; of a synchronized one, copy ``get_obj()``
+    :raises MemoryError: when there is no room for it
+    """
+    if not isinstance(obj, CData):
+        raise InvalidType(f"a ctypes object is needed, not {obj!r}")
+    cls = type(obj)
+    made = _view(cls, allocate(ctypes.sizeof(cls)))
+    ctypes.memmove(ctypes.addressof(made), ctypes.addressof(obj), ctypes.sizeof(cls))
+    return made
+
+
+def _zeroed(element: type[Any], length: int) -> Any:
+    if ctypes.sizeof(element) * length > sys.maxsize:
+        raise MemoryError(f"no room for {length} elements of {type_name(element)}")
+    cls = element * length
+    return _view(cls, allocate(ctypes.sizeof(cls)))
+
+
+def _view(cls: type[Any], block: Block) -> Any:
+    obj = cls.from_buffer(block.map, block.offset)
+    obj._shared_block = block
+    return obj
+
+
+def block_of(obj: Any) -> Block | None:
+    """The block of an object that was made here; None for others, and for parts of objects."""
+    return vars(obj).get("_shared_block") if hasattr(obj, "__dict__") else None
+
+
+# Elements in and out
+
+
+def read(array: Any, place: slice) -> memoryview | bytes:
+    """What is in a slice of an array, as bytes."""
+    start, stop, step = place.indices(len(array))
+    block = block_of(array)
+    if step == 1 and block is not None:
+        size = ctypes.sizeof(array._type_)
+        begin = block.offset + start * size
+        return memoryview(block.map)[begin : begin + max(0, stop - start) * size]
+    return memoryview(array)[place].tobytes()
+
+
+def _buffer(obj: object) -> memoryview | None:
+    try:
+        return memoryview(obj)  # type: ignore[arg-type]
+    except TypeError:
+        return None
+
+
+def store(array: Any, place: slice, values: Iterable[Any]) -> None:
+    """Assign to a slice of an array.
+
+    :raises InvalidArgument: (a ValueError) when there are more or fewer values than places
+    :raises TypeError: when a value is not of the array's type; those before it were assigned
+    """
+    start, stop, step = place.indices(len(array))
+    source = _buffer(values)
+    block = block_of(array)
+    if source is not None and step == 1 and block is not None and matches(source, array._type_):
+        _check_length(len(source), max(0, stop - start))
+        _copy_in(block, start * ctypes.sizeof(array._type_), source)
+        return
+    elements = values if hasattr(values, "__len__") else list(values)
+    _check_length(len(elements), len(range(start, stop, step)))  # type: ignore[arg-type]
+    if isinstance(elements, (list, tuple, bytes, str)):
+        array[place] = elements
+    else:
+        array[place] = list(elements)
+
+
+def _check_length(given: int, wanted: int) -> None:
+    if given != wanted:
+        raise InvalidArgument(f"{given} values cannot be assigned to {wanted} elements")
+
+
+def _fill(array: Any, elements: Any) -> None:
+    if issubclass(array._type_, (ctypes.Structure, ctypes.Union, ctypes.Array)):
+        # As in a call of the type, a tuple stands for what its constructor takes.
+        array.__init__(*elements)
+    else:
+        array[:] = elements if isinstance(elements, (list, tuple, bytes, str)) else list(elements)
+
+
+def _copy_in(block: Block, position: int, source: memoryview) -> None:
+    """Copy a contiguous buffer into a block."""
+    if not source.nbytes:
+        return
+    begin = block.offset + position
+    if not source.readonly:
+        # The buffer may be a part of the very array. Bytes of their own cannot overlap it.
+        address = ctypes.addressof(ctypes.c_char.from_buffer(source))
+        target = ctypes.addressof(ctypes.c_char.from_buffer(block.map, begin))
+        if abs(address - target) < source.nbytes:
+            block.map[begin : begin + source.nbytes] = source.tobytes()
+            return
+    block.map[begin : begin + source.nbytes] = source
+
+
+# Passing
+
+
+def _describe(cls: type[Any]) -> Any:
+    """What a type can be found or made by: itself, or for an array its elements and length."""
+    if issubclass(cls, ctypes.Array):
+        module = sys.modules.get(cls.__module__)
+        if getattr(module, cls.__name__, None) is not cls:
+            element: Any = cls._type_
+            return _describe(element), cls._length_
+    return cls
+
+
+def _find(description: Any) -> type[Any]:
+    if isinstance(description, tuple):
+        element, length = description
+        made: type[Any] = _find(element) * length
+        return made
+    cls: type[Any] = description
+    return cls
+
+
+def _reduce(obj: Any) -> Any:
+    block = block_of(obj)
+    if block is None:
+        return NotImplemented
+    return _rebuild, (_describe(type(obj)), block)
+
+
+def _rebuild(description: Any, block: Block) -> Any:
+    return _view(_find(description), block)
+
+
+register_family_reducer(CData, _reduce)
