@@ -190,3 +190,5 @@ def _rebuild(description: Any, block: Block) -> Any:
 
 
 register_family_reducer(CData, _reduce)
+
+copy.__module__ = "processing_sharedctypes"

@@ -149,3 +149,5 @@ def _reduce(shared: SharedArray) -> Any:
 
 
 register_reducer(SharedArray, _reduce)
+
+SharedArray.__module__ = "processing_sharedctypes"

@@ -209,6 +209,12 @@ class SynchronizedString(SynchronizedArray[bytes]):
 
     __slots__ = ()
 
+    if TYPE_CHECKING:
+        # A slice of characters cannot be changed.
+        def __getitem__(  # type: ignore[override]
+            self, place: SupportsIndex | slice
+        ) -> bytes: ...
+
     @property
     def value(self) -> bytes:
         """The characters before the first NUL. What is assigned gets a NUL if there is room."""
@@ -237,6 +243,12 @@ class SynchronizedText(SynchronizedArray[str]):
     """A synchronized array of wide characters, which is a str of a limited length."""
 
     __slots__ = ()
+
+    if TYPE_CHECKING:
+        # A slice of characters cannot be changed.
+        def __getitem__(  # type: ignore[override]
+            self, place: SupportsIndex | slice
+        ) -> str: ...
 
     @property
     def value(self) -> str:
@@ -336,3 +348,14 @@ def _reduce(wrapper: SynchronizedBase[Any]) -> Any:
 
 
 register_family_reducer(SynchronizedBase, _reduce)
+
+
+for _public in (
+    Synchronized,
+    SynchronizedArray,
+    SynchronizedBase,
+    SynchronizedString,
+    SynchronizedText,
+):
+    _public.__module__ = "processing_sharedctypes"
+del _public

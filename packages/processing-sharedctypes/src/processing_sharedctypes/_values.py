@@ -71,12 +71,8 @@ def RawValue(typecode_or_type: Any, *args: Any) -> Any:
 
 @overload
 def RawArray(
-    typecode_or_type: IntCode, size_or_initializer: Source
-) -> ctypes.Array[ctypes._SimpleCData[int]]: ...
-@overload
-def RawArray(
-    typecode_or_type: RealCode, size_or_initializer: Source
-) -> ctypes.Array[ctypes._SimpleCData[float]]: ...
+    typecode_or_type: IntCode | RealCode, size_or_initializer: Source
+) -> ctypes.Array[Any]: ...
 @overload
 def RawArray(
     typecode_or_type: Literal["c"], size_or_initializer: Source
@@ -322,3 +318,8 @@ def synchronized(
     if isinstance(lock, bool):
         raise InvalidType(f"a Lock or an RLock is needed, not {lock!r}")
     return wrap(obj, RLock() if lock is None else lock)
+
+
+for _public in (Array, RawArray, RawValue, Value, synchronized):
+    _public.__module__ = "processing_sharedctypes"
+del _public
