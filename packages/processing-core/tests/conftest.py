@@ -32,6 +32,7 @@ _POSIX = [
     "test_arena.py",
     "test_pipe_overtaken.py",
     "test_queue.py",
+    "test_queue_descriptors.py",
     "test_queue_faults.py",
     "test_queue_processes.py",
     "test_queue_surroundings.py",

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+import random
 import signal
 import time
 from typing import Any
 
-from processing_core import Queue
+from children import LONG
+from processing_core import Lock, Queue
 from processing_core.queues import Empty
 
 
@@ -99,3 +101,18 @@ class Unwritable:
 
     def __reduce__(self) -> tuple[Any, ...]:
         raise ZeroDivisionError("says the object")
+
+
+def pass_locks_around(queue: Any, seed: float) -> None:
+    """Put locks and get them, for ever; each has to be one."""
+    chance = random.Random(seed)  # noqa: S311 - not for secrets
+    while True:
+        if queue.qsize() < 20 and chance.random() < 0.6:
+            queue.put(Lock())
+        else:
+            try:
+                lock = queue.get(block=False)
+            except Empty:
+                continue
+            assert lock.acquire(timeout=LONG)
+            lock.release()

@@ -19,6 +19,9 @@ from processing_core._platform import rights
 __all__ = ["Mailbox"]
 
 MESSAGE_BYTES = 64
+# What may be in a mailbox, with what the kernel needs for each message, which is some 800 bytes; it
+# may allow less.
+WANTED_BYTES = 4 << 20
 
 
 class Mailbox:
@@ -41,6 +44,7 @@ class Mailbox:
                 # An empty address has the kernel choose one (unix(7), autobind). From the moment it
                 # is connected, only this socket may send to it.
                 one.bind(b"")
+                one.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, WANTED_BYTES)
                 one.connect(one.getsockname())
                 box = cls([one.detach()])
             finally:
@@ -77,27 +81,38 @@ class Mailbox:
 
         :raises OSError: when this process cannot open the descriptors in it; it is lost
         """
+        return self._receive(peek=False)
+
+    def peek(self) -> tuple[bytes, list[int]] | None:
+        """The oldest message, which stays, and descriptors of one's own; None when there is none.
+
+        :raises OSError: when this process cannot open the descriptors
+        """
+        return self._receive(peek=True)
+
+    def _receive(self, *, peek: bool) -> tuple[bytes, list[int]] | None:
         try:
-            message, descriptors, complete = rights.receive(self._outlet, MESSAGE_BYTES)
+            message, descriptors, complete = rights.receive(self._outlet, MESSAGE_BYTES, peek=peek)
         except BlockingIOError:
             return None
         if not complete:
             for descriptor in descriptors:
                 os.close(descriptor)
-            raise OSError("a message with descriptors is lost: this process cannot open more")
+            raise OSError(errno.EMFILE, "this process cannot open the descriptors of a message")
         return message, descriptors
+
+    def drop(self) -> bool:
+        """Drop the oldest message; False when there is none."""
+        try:
+            self._outlet.recv(1)
+        except BlockingIOError:
+            return False
+        return True
 
     def empty(self) -> None:
         """Take and drop everything."""
-        while True:
-            try:
-                found = self.take()
-            except OSError:
-                continue
-            if found is None:
-                return
-            for descriptor in found[1]:
-                os.close(descriptor)
+        while self.drop():
+            continue
 
     def close(self) -> None:
         """Close the sockets. May be called again."""

@@ -25,14 +25,18 @@ def send(sock: sockets.socket, message: bytes, descriptors: list[int]) -> None:
     sock.sendmsg([message], [(sockets.SOL_SOCKET, sockets.SCM_RIGHTS, rights)] if rights else [])
 
 
-def receive(sock: sockets.socket, size: int) -> tuple[bytes, list[int], bool]:
+def receive(
+    sock: sockets.socket, size: int, *, peek: bool = False
+) -> tuple[bytes, list[int], bool]:
     """Receive up to ``size`` bytes; returns them, the descriptors, and whether all of these came.
 
-    Some are missing when this process cannot open that many.
+    Some are missing when this process cannot open that many. ``peek`` leaves the message where it
+    is, with descriptors of its own.
     """
-    flags = 0
+    closing = 0
     if sys.platform == "linux" and CLOSES_ON_EXEC:
-        flags = sockets.MSG_CMSG_CLOEXEC
+        closing = sockets.MSG_CMSG_CLOEXEC
+    flags = closing | (sockets.MSG_PEEK if peek else 0)
     message, ancillary, answer, _ = sock.recvmsg(
         size, sockets.CMSG_SPACE(4 * MOST_DESCRIPTORS), flags
     )
@@ -42,7 +46,7 @@ def receive(sock: sockets.socket, size: int) -> tuple[bytes, list[int], bool]:
         if level == sockets.SOL_SOCKET and kind == sockets.SCM_RIGHTS
         for (number,) in struct.iter_unpack("=i", data[: len(data) // 4 * 4])
     ]
-    if not flags:
+    if not closing:
         for descriptor in descriptors:
             os.set_inheritable(descriptor, False)
     return message, descriptors, not answer & sockets.MSG_CTRUNC

@@ -56,7 +56,16 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
-__all__ = ["BELL", "FOR_MESSAGES", "FOR_REPORTS", "FOR_ROOM", "Channel", "moment", "patient"]
+__all__ = [
+    "BELL",
+    "CROWDED_LOOK_SECONDS",
+    "FOR_MESSAGES",
+    "FOR_REPORTS",
+    "FOR_ROOM",
+    "Channel",
+    "moment",
+    "patient",
+]
 
 # Address space, not memory: as much of it as is written takes memory.
 FILE_BYTES = 1 << 36
@@ -276,9 +285,21 @@ class Channel:
                     break
         if waiting & ATTENTION:
             if not self._has_messages():
-                self._mailbox.empty()
+                self._other_guard(self._silence)
             self._order_stores()
             self._ring_bells()
+
+    def _silence(self) -> None:
+        """With both guards: if there are no messages, nobody needs what is in the mailbox."""
+        if not self._has_messages():
+            self._mailbox.empty()
+
+    def _other_guard(self, function: Callable[[], None]) -> None:
+        """With the consumers' guard: call a function with the producers' as well."""
+        if self._getting is self._putting:
+            function()
+        else:
+            self._putting.run(function)
 
     def _ring_bells(self) -> None:
         """Make the descriptors readable that should be."""

@@ -12,7 +12,9 @@ from __future__ import annotations
 import os
 import queue
 import sys
+import time
 from collections import deque
+from contextlib import suppress
 
 assert sys.platform != "win32"
 
@@ -23,6 +25,7 @@ from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.rights import MOST_DESCRIPTORS
 from processing_core._platform.shared_file import SharedFile
 from processing_core._ring.channel import (
+    CROWDED_LOOK_SECONDS,
     FOR_MESSAGES,
     FOR_ROOM,
     Channel,
@@ -31,7 +34,16 @@ from processing_core._ring.channel import (
 )
 from processing_core._ring.guards import DEADLOCK, TooLateError
 from processing_core._ring.layout import COUNT_ONE, GETTERS, HEAD, LOW_32, LOW_64, PUTTERS, TAIL
-from processing_core._ring.parcels import NO_BLOCK, Label, Mapped, Parcel, fill, map_privately
+from processing_core._ring.parcels import (
+    NO_BLOCK,
+    Label,
+    Mapped,
+    Parcel,
+    fill,
+    is_of_later,
+    map_privately,
+    new_token,
+)
 from processing_core._ring.ring import (
     KEPT_END,
     LENGTH,
@@ -60,6 +72,10 @@ FIRST_LOOKS = 40
 INLINE_BYTES = 32 << 10
 
 
+class FullMailboxError(Exception):
+    """No more descriptors can be on their way."""
+
+
 class MessageChannel(Container[ItemT], Channel):
     """A channel of objects."""
 
@@ -72,6 +88,8 @@ class MessageChannel(Container[ItemT], Channel):
         # Messages that were taken for a call that did not return them.
         self._kept: deque[Message] = deque()
         self._accepted: Parcel | None = None
+        # How often this process has put descriptors into the mailbox.
+        self._attempts = 0
         # Whether put and get may take the short way: no limits, and not closed.
         self._direct = not (maxsize or ceiling)
         self._put_key, self._get_key = self._putting.key, self._getting.key
@@ -117,7 +135,7 @@ class MessageChannel(Container[ItemT], Channel):
             kind = PLAIN
             packed = pack(obj)
             if type(packed) is not bytes or len(packed) > INLINE_BYTES:
-                self._put_parcel(packed, None)
+                self._put_parcel(packed, None if block else 0.0)
                 return
             data = packed
         # The hot path: Guard.run and Ring.push with nothing that is not needed here. Its invariant
@@ -173,20 +191,20 @@ class MessageChannel(Container[ItemT], Channel):
         kind: int,
         data: bytes,
         weight: int,
-        prepare: Callable[[], bool] | None,
+        prepare: Callable[[], bytes] | None,
         limit: float | None,
     ) -> None:
         """Put a message that there may be no room for.
 
-        ``prepare`` is called with the guard held before it is put, and returns whether that can go
-        on.
+        ``prepare`` is called with the guard held before it is put, and returns its data.
         """
         self._check_weight(weight)
 
         def attempt() -> bool:
-            if self._is_full(weight) or (prepare is not None and not prepare()):
+            if self._is_full(weight):
                 return False
-            if not self._ring.push(data, kind, weight):
+            message = data if prepare is None else prepare()
+            if not self._ring.push(message, kind, weight):
                 return False
             if self._words[GETTERS]:
                 self._wake_getters()
@@ -258,16 +276,44 @@ class MessageChannel(Container[ItemT], Channel):
                 offset, _ = self._table.place(label.block)
                 fill(self._memory, self._file.descriptor, offset, parts, warm=warm)
 
-            def prepare() -> bool:
-                if label.block != NO_BLOCK:
-                    self._table.assign(label.block)
-                return not descriptors or self._mailbox.put(_number(self._words[TAIL]), descriptors)
-
-            self._put_limited(SPECIAL, label.encode(), label.weight, prepare, limit)
+            self._put_labelled(label, descriptors, limit)
         except BaseException:
             if label.block != NO_BLOCK:
                 self._give_back(label.block, unless_queued=True)
             raise
+
+    def _put_labelled(self, label: Label, descriptors: list[int], limit: float | None) -> None:
+        """Put the record of a parcel, after its descriptors."""
+
+        def prepare() -> bytes:
+            if label.block != NO_BLOCK:
+                self._table.assign(label.block)
+            if descriptors:
+                self._attempts += 1
+                label.token = new_token(self._words[TAIL] >> 32, self._pid, self._attempts)
+                if not self._mailbox.put(label.token, descriptors):
+                    raise FullMailboxError
+            return label.encode()
+
+        while True:
+            try:
+                self._put_limited(SPECIAL, b"", label.weight, prepare, limit)
+            except FullMailboxError:
+                self._wait_for_mailbox(limit)
+            else:
+                return
+
+    def _wait_for_mailbox(self, limit: float | None) -> None:
+        """Wait for a while, in which there may be room; the kernel does not tell.
+
+        :raises queue.Full: when the time has passed
+        """
+        # It may be full of what producers have left who were killed.
+        with suppress(TooLateError):
+            self._getting.run(lambda: self._other_guard(self._silence), patient(limit))
+        if limit is not None and time.monotonic() >= limit:
+            raise queue.Full
+        time.sleep(CROWDED_LOOK_SECONDS)
 
     def _give_back(self, block: int, *, unless_queued: bool = False) -> None:
         """Be done with a block."""
@@ -381,6 +427,8 @@ class MessageChannel(Container[ItemT], Channel):
         # The descriptors and the block of a SPECIAL one came before it was removed.
         message = self._accepted if kind == SPECIAL else (data,) if kind == RAW else data
         try:
+            if isinstance(message, Parcel) and message.in_mailbox:
+                self._mailbox.drop()
             if self._words[PUTTERS]:
                 self._wake_putters()
             self._tidy()
@@ -398,42 +446,34 @@ class MessageChannel(Container[ItemT], Channel):
         if not self._has_messages() and (self._words[TAIL] & LOW_32) << 4 >= KEPT_END:
             self._other_guard(self._ring.give_back)
 
-    def _other_guard(self, function: Callable[[], None]) -> None:
-        if self._getting is self._putting:
-            function()
-        else:
-            self._putting.run(function)
-
     def _accept(self, data: bytes) -> int:
         """Take what belongs to a SPECIAL message; returns its weight."""
         label = Label.decode(data)
-        descriptors, failure = None, None
-        if label.descriptors:
-            descriptors, failure = self._collect(_number(self._words[HEAD]))
+        descriptors = self._collect(label.token) if label.descriptors else None
         if label.block != NO_BLOCK:
             self._table.accept(label.block, self._pid)
-        self._accepted = Parcel(label, descriptors, failure)
+        self._accepted = Parcel(label, descriptors)
         return label.weight
 
-    def _collect(self, number: bytes) -> tuple[list[int] | None, Exception | None]:
-        """The descriptors of a message, from the mailbox, which has them in the same order."""
-        failure: Exception | None = None
-        while True:
-            try:
-                found = self._mailbox.take()
-            except OSError as error:
-                failure = error
-                continue
-            if found is None:
-                return None, failure or SerializationError(
-                    "the descriptors of an item are lost: a process could not open them"
-                )
+    def _collect(self, token: bytes) -> list[int] | None:
+        """The descriptors of a message from the mailbox, where they are in the same order.
+
+        There they stay until the message is removed: who is killed before has taken nothing. What
+        is older is a bell, or was left by one who was killed, either putting or after the removal.
+        None when they are not there, which nobody of ours does.
+
+        :raises OSError: when this process cannot open them; the message stays where it is
+        """
+        while (found := self._mailbox.peek()) is not None:
             message, descriptors = found
-            if message == number:
-                return descriptors, None
-            # A bell, or the descriptors of a message that was not put: its sender was killed.
+            if message == token:
+                return descriptors
             for descriptor in descriptors:
                 os.close(descriptor)
+            if is_of_later(message, token):
+                break
+            self._mailbox.drop()
+        return None
 
     def _wait_and_take(self, limit: float | None) -> Message:
         taken: list[Message] = []
@@ -588,8 +628,3 @@ class _Gone:
 
     def __call__(self) -> None:
         self._channel._unmap(self._offset)
-
-
-def _number(end: int) -> bytes:
-    """The number of a message, from TAIL before it is put or HEAD before it is got."""
-    return (end >> 32).to_bytes(4, "little")

@@ -16,16 +16,31 @@ assert sys.platform != "win32"
 from processing_core._cpickle import loads
 from processing_core._platform.anonymous import write_all
 from processing_core._serialize.transfer import Arrival, arriving
+from processing_core.errors import SerializationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-__all__ = ["NO_BLOCK", "Label", "Mapped", "Parcel", "aligned", "fill"]
+__all__ = [
+    "NO_BLOCK",
+    "Label",
+    "Mapped",
+    "Parcel",
+    "aligned",
+    "fill",
+    "is_of_later",
+    "map_privately",
+    "new_token",
+]
 
-# block, number of descriptors, number of parts; then the parts' sizes
-_HEAD = struct.Struct("=III")
+# block, number of descriptors, their token, number of parts; then the parts' sizes
+_HEAD = struct.Struct("=II12sI")
+# What tells the descriptors of a message from others: the number of the message, the process that
+# puts it, and its how manieth attempt this is. One that was killed may leave some under the number
+# that the next message gets.
+_TOKEN = struct.Struct("=III")
 _SIZE = struct.Struct("=Q")
 NO_BLOCK = 0xFFFFFFFF
 # Buffers begin at multiples of this, for the sake of vector instructions.
@@ -41,26 +56,32 @@ def aligned(position: int) -> int:
 class Label:
     """What the record of such a message says."""
 
-    __slots__ = ("block", "descriptors", "inline", "sizes")
+    __slots__ = ("block", "descriptors", "inline", "sizes", "token")
 
     def __init__(
-        self, block: int, descriptors: int, sizes: Sequence[int], inline: bytes = b""
+        self,
+        block: int,
+        descriptors: int,
+        sizes: Sequence[int],
+        inline: bytes = b"",
+        token: bytes = b"",
     ) -> None:
         self.block = block
         self.descriptors = descriptors
         self.sizes = sizes
         self.inline = inline
+        self.token = token
 
     def encode(self) -> bytes:
-        head = _HEAD.pack(self.block, self.descriptors, len(self.sizes))
+        head = _HEAD.pack(self.block, self.descriptors, self.token, len(self.sizes))
         return b"".join([head, *map(_SIZE.pack, self.sizes), self.inline])
 
     @classmethod
     def decode(cls, data: bytes) -> Label:
-        block, descriptors, count = _HEAD.unpack_from(data)
+        block, descriptors, token, count = _HEAD.unpack_from(data)
         end = _HEAD.size + _SIZE.size * count
         sizes = [size for (size,) in _SIZE.iter_unpack(data[_HEAD.size : end])]
-        return cls(block, descriptors, sizes, data[end:])
+        return cls(block, descriptors, sizes, data[end:], token)
 
     @property
     def weight(self) -> int:
@@ -74,6 +95,20 @@ class Label:
         for size in self.sizes:
             position = aligned(position) + size
         return position
+
+
+def new_token(number: int, pid: int, attempt: int) -> bytes:
+    """The token of the descriptors of a message with this number."""
+    return _TOKEN.pack(number, pid, attempt & 0xFFFFFFFF)
+
+
+def is_of_later(found: bytes, token: bytes) -> bool:
+    """Whether what was found in the mailbox belongs to a later message than the token does."""
+    if len(found) != _TOKEN.size:
+        return False
+    theirs, _, _ = _TOKEN.unpack(found)
+    ours, _, _ = _TOKEN.unpack(token)
+    return 0 < int(theirs - ours) & 0xFFFFFFFF < 1 << 31
 
 
 def fill(
@@ -111,22 +146,21 @@ class Mapped(mmap.mmap):
 class Parcel:
     """A message that was taken out of the queue and is still to be rebuilt."""
 
-    __slots__ = ("arrival", "failure", "label")
+    __slots__ = ("arrival", "in_mailbox", "label")
 
-    def __init__(
-        self, label: Label, descriptors: list[int] | None, failure: Exception | None
-    ) -> None:
+    def __init__(self, label: Label, descriptors: list[int] | None) -> None:
         self.label = label
+        # Whether the oldest in the mailbox is what belongs to it.
+        self.in_mailbox = descriptors is not None
         self.arrival = Arrival(descriptors or [])
-        self.failure = failure
 
     def load(self, memory: memoryview, map_block: Callable[[int], Any]) -> Any:
         """Rebuild the object. ``memory`` is the block's; ``map_block(size)`` maps it, or is None.
 
         The caller gives the block back unless it was mapped.
         """
-        if self.failure is not None:
-            raise self.failure
+        if self.label.descriptors and not self.in_mailbox:
+            raise SerializationError("the descriptors of an item are lost")
         if self.label.block == NO_BLOCK:
             with arriving(self.arrival):
                 return loads(self.label.inline)
