@@ -287,10 +287,10 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Kill, stop and interrupt processes at random while they use queues or locks.
+    """Kill, stop and interrupt processes at random while they use what they share.
 
     Whoever survives must get on, and nothing be lost but what the killed had in their hands. Words
     after the `--` choose groups, numbers and start methods: `-- queues --kills 200 --method fork`.
     """
-    session.install(*tools("demo"), *editable(own_requirements("processing-core")))
+    session.install(*tools("demo"), *editable(own_requirements("processing-sharedctypes")))
     session.run("python", "chaos/run.py", *session.posargs)

@@ -26,6 +26,7 @@ from records import Kind, Post, Reporter
 __all__ = [
     "Board",
     "DeathNotes",
+    "Ending",
     "Wrong",
     "exclude",
     "meet",
@@ -56,6 +57,12 @@ class Wrong(IntEnum):
 
     NO_TOKENS = 5
     """There are too few or too many tokens."""
+
+    NOT_ZERO = 6
+    """New memory has something in it."""
+
+    OVERWRITTEN = 7
+    """Somebody has written into what is not theirs."""
 
 
 class Board:

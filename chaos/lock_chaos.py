@@ -23,7 +23,7 @@ from outcome import Outcome
 from records import Kind, Record
 from supervisor import PATIENCE, HangError, Participant, Supervisor, deadline, surroundings
 
-__all__ = ["Scenario", "run", "scenarios"]
+__all__ = ["Scenario", "Stage", "end_all", "play", "run", "scenarios"]
 
 WEIGHTS = {"Lock": 0.3, "RLock": 0.25, "Condition": 0.25, "Event": 0.12, "Barrier": 0.08}
 PAUSES = {"Barrier": 0.06}
@@ -94,6 +94,18 @@ def run(
     tick: Callable[[], object],
 ) -> Outcome:
     """Do the killing, let everybody end, and judge."""
+    return play(PROGRAMS[scenario.name], context, scenario, chance, until, tick)
+
+
+def play(
+    program: Callable[[Stage], None],
+    context: Any,
+    scenario: Scenario,
+    chance: random.Random,
+    until: float,
+    tick: Callable[[], object],
+) -> Outcome:
+    """Have a program do its scenario, and judge what has to hold in each."""
     outcome = Outcome(scenario.name, scenario.method)
     before, begin = surroundings(), time.monotonic()
     heard = Heard()
@@ -112,7 +124,7 @@ def run(
         supervisor.rage(scenario.kills, roles, scenario.pause, until, tick)
 
     try:
-        PROGRAMS[scenario.name](Stage(context, supervisor, heard, outcome, rage))
+        program(Stage(context, supervisor, heard, outcome, rage))
     except HangError as error:
         outcome.hangs += 1
         outcome.violations.append(f"{error}\n{supervisor.dump()}")
@@ -131,7 +143,8 @@ def run(
     return outcome
 
 
-def _end_all(supervisor: Supervisor) -> None:
+def end_all(supervisor: Supervisor) -> None:
+    """Tell all to end, and wait until they have."""
     for role in supervisor.roles:
         supervisor.tell_to_end(role)
     for role in supervisor.roles:
@@ -146,7 +159,7 @@ def _locks(stage: Stage, make: Callable[..., Any], depth: int) -> None:
     for _ in range(4):
         supervisor.start("user")
     stage.rage(["user"])
-    _end_all(supervisor)
+    end_all(supervisor)
     with warnings.catch_warnings(record=True) as caught, deadline(PATIENCE, "the last acquire"):
         warnings.simplefilter("always")
         if not lock.acquire(timeout=PATIENCE):
@@ -224,7 +237,7 @@ def _barrier(stage: Stage) -> None:
         supervisor.listen(0.01)
         if time.monotonic() > limit:
             raise HangError("nobody meets at the barrier any more")
-    _end_all(supervisor)
+    end_all(supervisor)
 
 
 PROGRAMS: dict[str, Callable[[Stage], None]] = {

@@ -1,6 +1,6 @@
-"""Kill, stop and interrupt processes at random instants while they use queues or locks.
+"""Kill, stop and interrupt processes at random instants while they use what they share.
 
-    python chaos/run.py [queues] [locks] [--kills N] [--seconds S] [--seed S] [--method M]
+    python chaos/run.py [queues] [locks] [sharedctypes] [--kills N] [--seconds S] [--seed S]
 
 The exit code is 1 if anything that must hold did not. It looks into /proc, so it needs Linux.
 """
@@ -26,10 +26,20 @@ import interrupt_chaos
 import lock_chaos
 import outcome
 import queue_chaos
+import sharing_chaos
 
-GROUPS = ("queues", "locks")
+GROUPS = ("queues", "locks", "sharedctypes")
 METHODS = ("fork", "spawn", "forkserver")
-KILLS = {"queues": 2_000, "locks": 1_000}
+KILLS = {"queues": 2_000, "locks": 1_000, "sharedctypes": 1_000}
+MODULES: dict[str, Any] = {
+    "queues": queue_chaos,
+    "locks": lock_chaos,
+    "sharedctypes": sharing_chaos,
+}
+INTERRUPTED: dict[str, Any] = {
+    "queues": interrupt_chaos.run_queue,
+    "locks": interrupt_chaos.run_locks,
+}
 INTERRUPTS = 10_000
 SECONDS = 600.0
 
@@ -42,16 +52,15 @@ def plan(library: Any, groups: Sequence[str], options: argparse.Namespace) -> li
     methods = [options.method] if options.method else list(METHODS)
     todo: list[tuple[int, Run]] = []
     for group in groups:
-        chaos: Any = queue_chaos if group == "queues" else lock_chaos
+        chaos = MODULES[group]
         kills = KILLS[group] if options.kills is None else options.kills
         for scenario in chaos.scenarios(kills, methods):
             chance = random.Random(f"{options.seed} {group} {scenario}")
             context = library.get_context(scenario.method)
             run: Run = partial(_scenario, chaos.run, context, scenario, chance)
             todo.append((scenario.kills, run))
-        if options.interrupts:
-            interrupt = getattr(interrupt_chaos, f"run_{group.removesuffix('s')}", None)
-            interrupt = interrupt or interrupt_chaos.run_locks
+        if options.interrupts and group in INTERRUPTED:
+            interrupt = INTERRUPTED[group]
             context = library.get_context(methods[0])
             chance = random.Random(f"{options.seed} {group} interrupts")
             todo.append((0, partial(_interrupts, interrupt, context, methods[0], options, chance)))
@@ -89,7 +98,7 @@ def warm_up(library: Any, methods: Sequence[str], groups: Sequence[str] = GROUPS
         process.join()
         process.close()
         context = library.get_context(method)
-        if "locks" in groups:
+        if "locks" in groups or "sharedctypes" in groups:
             context.Lock(), context.Barrier(2), context.Condition()
 
 

@@ -263,6 +263,7 @@ class Supervisor:
                 os.kill(one.process.pid, signal.SIGKILL)
             one.process.join()
             self._forget(one)
+        self.roles.clear()  # and what was passed to those who had them
         self._folder.cleanup()
 
 
