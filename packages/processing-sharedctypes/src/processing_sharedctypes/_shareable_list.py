@@ -11,9 +11,9 @@ numbers as the machine has them:
 - what the format does not say of each item, 1 byte each: 0 for a number or bool, 1 for a string,
   2 for bytes, 3 for None.
 
-The length of a string is that of its room, and zeros at its end do not count. One that ends in
-zeros itself gets a format of its exact length with a leading 0 (``03s``), which the standard
-library reads as any other and this module without dropping the zeros.
+The format of a string says how much room there is, and nothing says how long it is: zeros at its
+end do not count. (A format of the exact length would tell, but the standard library keeps the
+format when it puts another string there, and would cut that off.)
 """
 
 from __future__ import annotations
@@ -29,9 +29,10 @@ from processing_sharedctypes._shared_memory import SharedMemory
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
-    from typing import Any, Generic, SupportsIndex, TypeVar
+    from typing import Any, Generic, SupportsIndex, TypeVar, overload
 
-    ItemT = TypeVar("ItemT", bound="int | float | str | bytes | None")
+    Item = int | float | str | bytes | None
+    ItemT = TypeVar("ItemT", bound=Item)
 
     class _Base(Generic[ItemT]): ...
 else:
@@ -62,6 +63,9 @@ class ShareableList(_Base["ItemT"]):
     always have, a string or bytes up to the next multiple of 8 above the length that the item had
     first, or 8 bytes.
 
+    Null characters and zeros at the end of a string or bytes are lost: they are what the rest of
+    its room is filled with.
+
     It lives in :attr:`shm`, whose methods close and remove it. It can be passed to children, sent
     through connections and queues, and pickled as its ``shm`` can. Nothing orders accesses by
     several processes, not even to one item: use a lock where one writes what another reads.
@@ -71,7 +75,18 @@ class ShareableList(_Base["ItemT"]):
 
     __module__ = "processing_sharedctypes.shared_memory"
 
-    def __init__(self, sequence: Iterable[ItemT] | None = None, *, name: str | None = None) -> None:
+    if TYPE_CHECKING:
+
+        @overload
+        def __init__(self, sequence: Iterable[ItemT], *, name: str | None = None) -> None: ...
+        @overload
+        def __init__(
+            self: ShareableList[Item], sequence: Iterable[Item], *, name: str | None = None
+        ) -> None: ...
+        @overload
+        def __init__(self, sequence: None = None, *, name: str | None = None) -> None: ...
+
+    def __init__(self, sequence: Iterable[Any] | None = None, *, name: str | None = None) -> None:
         if sequence is None and name is not None:
             self._assemble(SharedMemory(name))
         else:
@@ -80,11 +95,11 @@ class ShareableList(_Base["ItemT"]):
 
     @classmethod
     def _made_by(
-        cls, make: Callable[[int], SharedMemory], sequence: Iterable[ItemT] | None
-    ) -> ShareableList[ItemT]:
+        cls, make: Callable[[int], SharedMemory], sequence: Iterable[object]
+    ) -> ShareableList[Any]:
         """A new list in a block that a manager makes."""
-        image = packed(() if sequence is None else sequence)
-        made = cls.__new__(cls)
+        image = packed(sequence)
+        made: ShareableList[Any] = cls.__new__(cls)
         made._fill(make(len(image)), image)
         return made
 
@@ -117,8 +132,7 @@ class ShareableList(_Base["ItemT"]):
             if code == NONE:
                 value = None
             elif code in {TEXT, BYTES}:
-                if not self._format(index).startswith("0"):
-                    value = value.rstrip(b"\0")
+                value = value.rstrip(b"\0")
                 if code == TEXT:
                     value = value.decode()
         except (struct.error, ValueError, AttributeError) as error:
@@ -226,7 +240,7 @@ def _encoded(value: object, room: int) -> tuple[str, int, bytes]:
     if isinstance(value, (str, bytes)):
         code = TEXT if isinstance(value, str) else BYTES
         data = value.encode() if isinstance(value, str) else bytes(value)
-        form = f"0{len(data)}s" if data.endswith(b"\0") else f"{room}s"
+        form = f"{room}s"
         if len(form) > WORD:
             raise InvalidArgument(f"{len(data)} bytes are too many for an item: {_short(value)}")
         return form, code, data

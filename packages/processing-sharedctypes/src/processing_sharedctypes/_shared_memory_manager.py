@@ -19,9 +19,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable
     from types import TracebackType
-    from typing import NoReturn, Self, SupportsIndex
+    from typing import Any, NoReturn, Self, SupportsIndex, overload
 
-    from processing_sharedctypes._shareable_list import ItemT
+    from processing_sharedctypes._shareable_list import Item, ItemT
 
 __all__ = ["SharedMemoryManager"]
 
@@ -88,9 +88,19 @@ class SharedMemoryManager:
         self._check_started()
         return SharedMemory._of_group(size, self._group)
 
+    if TYPE_CHECKING:
+
+        @overload
+        def ShareableList(self, sequence: Iterable[ItemT]) -> ShareableList[ItemT]: ...
+        # What the one above does not match is a mixed sequence, which has no one type.
+        @overload
+        def ShareableList(  # type: ignore[overload-cannot-match]
+            self, sequence: Iterable[Item]
+        ) -> ShareableList[Item]: ...
+
     def ShareableList(  # noqa: N802 - documented name
-        self, sequence: Iterable[ItemT] | None
-    ) -> ShareableList[ItemT]:
+        self, sequence: Iterable[Any]
+    ) -> ShareableList[Any]:
         """A new list of these items.
 
         :param sequence: None, bool, int, float, str or bytes each
