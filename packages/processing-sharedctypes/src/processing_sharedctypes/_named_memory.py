@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import errno
+import itertools
 import os
 import sys
 import threading
@@ -30,6 +31,9 @@ else:
     from processing_sharedctypes import _shm_posix as names
 
 __all__ = ["Mapping", "adopt", "attach", "create", "new_name", "remove", "remove_group", "send"]
+
+# How many blocks are looked at when one is made.
+LOOKS = 16
 
 _NO_ROOM = (errno.EFBIG, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT)
 
@@ -94,8 +98,10 @@ class _Account:
         with self.lock:
             try:
                 names.remove(name, identity)
-            finally:
+            except FileNotFoundError:
                 self.drop(identity)
+                raise
+            self.drop(identity)
 
     def remove_all(self, group: object = None) -> None:
         """Remove the names of all blocks of a group, or of all."""
@@ -110,18 +116,26 @@ class _Account:
     def sweep(self) -> None:
         """Remove what others have left, and let go of what others have removed. Never raises."""
         with self.lock:
-            for identity, owned in list(self.blocks.items()):
-                # The descriptor alone would keep the memory.
-                if owned.descriptor >= 0 and os.fstat(owned.descriptor).st_nlink == 0:
-                    self.drop(identity)
-            self._seen_by_sweep = names.sweep()
+            self._let_go(len(self.blocks))
+            self._seen_by_sweep = names.sweep(self.blocks)
             self._made_since_sweep = 0
 
     def _tidy(self) -> None:
-        # A look at every file costs little if it is not done for every block.
+        """Sweep now and then, so that a new block does not cost more the more there are."""
         self._made_since_sweep += 1
         if self._made_since_sweep > self._seen_by_sweep:
             self.sweep()
+        else:
+            self._let_go(LOOKS)
+
+    def _let_go(self, looks: int) -> None:
+        """Look at some blocks whether others have removed them: our descriptor keeps the memory."""
+        for identity in list(itertools.islice(self.blocks, looks)):
+            owned = self.blocks.pop(identity)
+            if owned.descriptor >= 0 and os.fstat(owned.descriptor).st_nlink == 0:
+                os.close(owned.descriptor)
+            else:
+                self.blocks[identity] = owned  # at the end: the others come first next time
 
     def hook(self) -> None:
         """Have this looked after at the end of the process, and by forks."""
@@ -222,9 +236,10 @@ def attach(name: str) -> Mapping:
     :raises FileNotFoundError: when there is none
     :raises InvalidArgument: (a ValueError) when it is empty
     """
+    # A fork must not copy the lock that is tried on the file: see the account's.
     with _account.lock:
         _account.hook()
-    descriptor = names.open_name(name)
+        descriptor = names.open_name(name)
     size = os.fstat(descriptor).st_size
     if size == 0:
         os.close(descriptor)

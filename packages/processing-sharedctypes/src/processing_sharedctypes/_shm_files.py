@@ -19,6 +19,7 @@ import errno
 import os
 import stat
 import sys
+from collections.abc import Collection
 
 assert sys.platform == "linux"
 
@@ -75,12 +76,15 @@ def _make(name: str) -> int:
     path = _path(name)
     while True:
         try:
-            return os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, MODE | MARK)
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | _FLAGS, MODE | MARK)
         except FileExistsError:
             if not _remove_if_ownerless(path):
                 raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), name) from None
         except OSError as error:
             raise _explained(error, name) from None
+        else:
+            os.fchmod(descriptor, MODE | MARK)  # whatever the umask is
+            return descriptor
 
 
 def release(owning: int) -> None:
@@ -126,8 +130,11 @@ def remove(name: str, identity: tuple[int, int]) -> None:
         os.close(descriptor)
 
 
-def sweep() -> int:
-    """Remove all ownerless files of this user. Never raises; returns how many files it saw."""
+def sweep(alive: Collection[tuple[int, int]]) -> int:
+    """Remove all ownerless files of this user. Never raises; returns how many files it saw.
+
+    :param alive: device and inode of files that are known to have an owner
+    """
     seen = 0
     try:
         entries = os.scandir(FOLDER)
@@ -137,7 +144,8 @@ def sweep() -> int:
         for entry in entries:
             seen += 1
             try:
-                if _is_marked(entry.stat(follow_symlinks=False)):
+                status = entry.stat(follow_symlinks=False)
+                if _is_marked(status) and (status.st_dev, status.st_ino) not in alive:
                     _remove_if_ownerless(entry.path)
             except OSError:
                 continue  # somebody else removed it, or no descriptor is left: the next one tries

@@ -9,6 +9,7 @@ from __future__ import annotations
 import errno
 import os
 import sys
+from collections.abc import Collection
 
 assert sys.platform not in {"win32", "linux"}
 
@@ -49,8 +50,9 @@ def remove(name: str, identity: tuple[int, int]) -> None:
     shm_unlink(_path(name))
 
 
-def sweep() -> int:
+def sweep(alive: Collection[tuple[int, int]]) -> int:
     """Nobody can look for names here."""
+    del alive
     return 0
 
 
