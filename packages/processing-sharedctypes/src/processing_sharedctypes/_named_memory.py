@@ -65,7 +65,7 @@ class _Account:
         # re-entrant because a signal handler may fork or make a block.
         self.lock = threading.RLock()
         self.blocks: dict[Identity, _Owned] = {}
-        self._forks = self._ends = False
+        self._forks = self._ends = self._forking = False
         self._made_since_sweep = 0
         self._seen_by_sweep = 0
 
@@ -80,13 +80,12 @@ class _Account:
             self.blocks[identity] = _Owned(name, owning, group)
         return descriptor, identity
 
-    def drop(self, identity: Identity) -> _Owned | None:
+    def drop(self, identity: Identity) -> None:
         """No longer own a block."""
         with self.lock:
             owned = self.blocks.pop(identity, None)
             if owned is not None and owned.descriptor >= 0:
                 os.close(owned.descriptor)
-        return owned
 
     def let_stay(self, identity: Identity) -> None:
         """No longer own a block, which stays."""
@@ -153,9 +152,13 @@ class _Account:
 
     def _before_fork(self) -> None:
         self.lock.acquire()
+        self._forking = True
 
     def _after_fork(self) -> None:
-        self.lock.release()
+        # Not so when the hooks were installed in the middle of another thread's fork.
+        if self._forking:
+            self._forking = False
+            self.lock.release()
 
     def _in_forked_child(self) -> None:
         for owned in self.blocks.values():
@@ -163,7 +166,11 @@ class _Account:
                 os.close(owned.descriptor)
         self.blocks = {}
         self._ends = False
-        self.lock.release()
+        if self._forking:
+            self._forking = False
+            self.lock.release()
+        else:
+            self.lock = threading.RLock()
 
 
 _account = _Account()
