@@ -19,7 +19,7 @@ import children
 import processing_core
 from children import LONG, finished
 from conftest import Starter
-from processing_core import Process, active_children, wait
+from processing_core import Process, _children, active_children, lowlevel, wait
 from processing_core.context import BaseContext
 from processing_testkit import process_tree, wait_until
 
@@ -277,3 +277,21 @@ def test_arguments_reach_the_target(start: Starter, pipe: tuple[Any, Any]) -> No
     )
     assert pipe[0].recv() == ((1, "two", [3]), {"four": {4}, "five": b"5"})
     assert finished(process) == 0
+
+
+def test_the_end_of_a_child_is_told_once_however_it_is_noticed(
+    start: Starter, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    told: list[int] = []
+    monkeypatch.setattr(_children, "_end_hooks", [])
+    lowlevel.on_child_end(lambda: told.append(1))
+    joined = start(children.nothing)
+    assert finished(joined) == 0
+    joined.join()
+    assert told == [1]
+    noticed = start(children.nothing)
+    wait([noticed.sentinel])
+    assert told == [1]
+    assert not noticed.is_alive()
+    assert active_children() == []
+    assert told == [1, 1]

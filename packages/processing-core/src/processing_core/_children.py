@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from processing_core import _log
 from processing_core._runtime import runtime
 
@@ -9,10 +11,31 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from processing_core._process import Process
 
-__all__ = ["active_children", "end_children", "reap_finished"]
+__all__ = ["active_children", "end_children", "forget", "on_child_end", "reap_finished"]
 
 # How long the exit sequence waits for children that it has terminated before it kills them.
 GRACE_SECONDS = 5.0
+
+_end_hooks: list[Callable[[], None]] = []
+
+
+def on_child_end(hook: Callable[[], None]) -> None:
+    """Have ``hook`` called whenever this process has seen that one of its children has ended.
+
+    That is in ``join``, ``is_alive``, ``active_children``, and when another child is started. The
+    hook must not raise.
+    """
+    _end_hooks.append(hook)
+
+
+def forget(child: Process) -> None:
+    """Strike off a child that has ended."""
+    with runtime.lock:
+        known = child in runtime.children
+        runtime.children.discard(child)
+    if known:
+        for hook in _end_hooks:
+            hook()
 
 
 def active_children() -> list[Process]:

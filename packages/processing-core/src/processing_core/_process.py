@@ -10,7 +10,7 @@ import threading
 
 from processing_core import _lifecycle, _log
 from processing_core._arguments import as_dict, as_tuple, method_of
-from processing_core._children import active_children, end_children, reap_finished
+from processing_core._children import active_children, end_children, forget, reap_finished
 from processing_core._clock import checked_timeout
 from processing_core._parent import ParentProcess
 from processing_core._runtime import AUTHKEY_BYTES, AuthKey, runtime
@@ -442,8 +442,7 @@ class Process:
         self._handle.send_signal(signum)
 
     def _forget(self) -> None:
-        with runtime.lock:
-            runtime.children.discard(self)
+        forget(self)
 
     def __getstate__(self) -> dict[str, Any]:
         if not is_starting_child():

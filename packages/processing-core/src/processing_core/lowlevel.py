@@ -8,27 +8,40 @@ from __future__ import annotations
 import os
 import sys
 
+from processing_core._children import on_child_end
 from processing_core._lifecycle import ExitCallback, at_exit, on_fork, on_fork_in_child
-from processing_core._serialize.packer import register_family_reducer, register_reducer
+from processing_core._serialize.packer import (
+    Packer,
+    register_carrier,
+    register_family_reducer,
+    register_reducer,
+)
+from processing_core._serialize.transfer import take_descriptor
 from processing_core._start.hooks import on_child_start
 
 if sys.platform != "win32":
     from processing_core._memory.arena import Block, allocate, allocate_filled
     from processing_core._platform import holds
     from processing_core._platform.pthreads import pthreads
+    from processing_core._platform.shared_file import SharedFile
 
     __all__ = [
         "Block",
         "ExitCallback",
+        "Packer",
+        "SharedFile",
         "allocate",
         "allocate_filled",
         "at_exit",
         "features",
+        "on_child_end",
         "on_child_start",
         "on_fork",
         "on_fork_in_child",
+        "register_carrier",
         "register_family_reducer",
         "register_reducer",
+        "take_descriptor",
     ]
 
     def features() -> dict[str, bool]:
@@ -55,13 +68,17 @@ if sys.platform != "win32":
 else:
     __all__ = [
         "ExitCallback",
+        "Packer",
         "at_exit",
         "features",
+        "on_child_end",
         "on_child_start",
         "on_fork",
         "on_fork_in_child",
+        "register_carrier",
         "register_family_reducer",
         "register_reducer",
+        "take_descriptor",
     ]
 
     def features() -> dict[str, bool]:

@@ -85,13 +85,14 @@ class SharedFile:
 
         :raises MemoryError: when there is no room for them
         """
+        # A file system may grant more than there is memory.
+        if length >= CHECKED_BYTES:
+            available = available_bytes()
+            if available is not None and length + SPARE_BYTES > available:
+                raise MemoryError(
+                    f"no room for {length} bytes more: {available} bytes are available"
+                )
         if not self._limited:
-            if length >= CHECKED_BYTES:
-                available = available_bytes()
-                if available is not None and length + SPARE_BYTES > available:
-                    raise MemoryError(
-                        f"no room for {length} bytes more: {available} bytes are available"
-                    )
             return
         try:
             if hasattr(os, "posix_fallocate"):
