@@ -1,9 +1,9 @@
 """A census of Python source code, taken by as many processes as the machine has processors.
 
 It reads every source file of the running interpreter's own standard library, deals the files to
-worker processes through a queue, and merges the answers that come back through another. Then it
-counts everything once more in this one process, to see that the answer is the same and how much
-time the workers saved.
+worker processes through a queue, and merges the answers that come back through another; numbers
+are added up in a shared array. Then it counts everything once more in this one process, to see that
+the answer is the same and how much time the workers saved.
 
 The work comes first and knows nothing of processes; then the processes; then the report.
 """
@@ -30,10 +30,12 @@ from rich.table import Table
 from rich.text import Text
 
 import processing
+from processing.sharedctypes import SynchronizedArray
 
 BATCH_BYTES = 128 * 1024  # a large file travels alone, small ones by the dozen
 FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages"})
 TEST_FOLDERS = frozenset({"test", "tests", "idle_test"})
+COUNTED = ("files", "lines", "functions", "classes")  # what is a number
 Advance = Callable[[int], object]  # is told how many files were just counted
 
 
@@ -129,11 +131,27 @@ def died(process: processing.Process) -> DeadWorkerError:
     return DeadWorkerError(f"worker process {process.pid} died, exit code {process.exitcode}")
 
 
-def work(batches: processing.Queue[list[Path] | None], answers: processing.Queue[Census]) -> None:
-    """What a worker process runs: answer every batch with its census, until None comes."""
+@dataclass(frozen=True)
+class Crew:
+    """What the workers share: the work, the answers, and the counts so far."""
+
+    batches: processing.Queue[list[Path] | None]
+    answers: processing.Queue[Census]
+    counts: SynchronizedArray[int]  # as many as COUNTED
+
+
+def work(crew: Crew) -> None:
+    """What a worker process runs: answer every batch with its census, until None comes.
+
+    The numbers are added up in shared memory, so the answer has the rest.
+    """
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    while (batch := batches.get()) is not None:
-        answers.put(count_batch(batch))
+    while (batch := crew.batches.get()) is not None:
+        census = count_batch(batch)
+        with crew.counts:  # the lock: nobody sees half of it, and no addition is lost
+            for place, name in enumerate(COUNTED):
+                crew.counts[place] += getattr(census, name)
+        crew.answers.put(census)
 
 
 @contextmanager
@@ -150,15 +168,13 @@ def interrupts_held_back() -> Iterator[None]:
 
 
 @contextmanager
-def crew(
-    size: int, batches: processing.Queue[list[Path] | None], answers: processing.Queue[Census]
-) -> Iterator[list[processing.Process]]:
+def at_work(size: int, crew: Crew) -> Iterator[list[processing.Process]]:
     """Some worker processes. None is left after the block, in whatever way it is left."""
     workers: list[processing.Process] = []
     try:
         for _ in range(size):
             with interrupts_held_back():
-                process = processing.Process(target=work, args=(batches, answers), daemon=True)
+                process = processing.Process(target=work, args=(crew,), daemon=True)
                 process.start()
                 workers.append(process)
         yield workers
@@ -172,11 +188,11 @@ def crew(
 def count_with_workers(paths: Iterable[Path], processes: int, advance: Advance) -> Census:
     """Count files in worker processes: each takes a batch whenever it has answered the last one."""
     total = Census()
-    batches: processing.Queue[list[Path] | None] = processing.Queue()
-    answers: processing.Queue[Census] = processing.Queue()
-    with crew(processes, batches, answers) as workers:
+    crew = Crew(processing.Queue(), processing.Queue(), processing.Array("Q", len(COUNTED)))
+    answers = crew.answers
+    with at_work(processes, crew) as workers:
         dealt = list(deal(paths))
-        batches.put_many([*dealt, *[None] * processes])  # for each worker a None at the end
+        crew.batches.put_many([*dealt, *[None] * processes])  # for each worker a None at the end
         for _ in dealt:
             while answers.empty():
                 # An answer, or the end of a worker: which may have put its last answer before.
@@ -186,12 +202,15 @@ def count_with_workers(paths: Iterable[Path], processes: int, advance: Advance) 
                 if failed and answers.empty():
                     raise died(failed[0])
             answer = answers.get()
-            total.add(answer)
+            total.names.update(answer.names)
+            total.unparsed.update(answer.unparsed)
             advance(answer.files)
         for process in workers:
             process.join()
             if process.exitcode != 0:
                 raise died(process)
+    for name, count in zip(COUNTED, crew.counts, strict=True):
+        setattr(total, name, count)
     return total
 
 

@@ -54,15 +54,23 @@ if TYPE_CHECKING:
     from processing_core import RLock as RLock
     from processing_core import Semaphore as Semaphore
     from processing_core import SimpleQueue as SimpleQueue
+    from processing_sharedctypes import Array as Array
+    from processing_sharedctypes import RawArray as RawArray
+    from processing_sharedctypes import RawValue as RawValue
+    from processing_sharedctypes import Value as Value
 else:
+    _SHARED_CTYPES = ("Array", "RawArray", "RawValue", "Value")
 
     def __getattr__(name):
-        # What core imports only when it is first used.
+        # What is imported only when it is first used.
         if name in __all__:
             # Only here: importing it is the purpose.
-            import processing_core
+            if name in _SHARED_CTYPES:
+                import processing_sharedctypes as home
+            else:
+                import processing_core as home
 
-            value = globals()[name] = getattr(processing_core, name)
+            value = globals()[name] = getattr(home, name)
             return value
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
@@ -71,6 +79,7 @@ else:
 
 
 __all__ = [
+    "Array",
     "AuthenticationError",
     "Barrier",
     "BoundedSemaphore",
@@ -92,12 +101,15 @@ __all__ = [
     "ProcessError",
     "Queue",
     "RLock",
+    "RawArray",
+    "RawValue",
     "Semaphore",
     "SerializationError",
     "SharingError",
     "SimpleQueue",
     "StartError",
     "TimeoutError",
+    "Value",
     "activeChildren",
     "active_children",
     "cpuCount",
