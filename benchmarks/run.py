@@ -1,6 +1,8 @@
 """Compare processing_core with the standard library's multiprocessing, side by side.
 
-    python benchmarks/run.py [pipes] [queues] [locks] [start] [import] [--quick] [--json FILE]
+    python benchmarks/run.py [GROUP ...] [--quick] [--json FILE]
+
+The groups are pipes, queues, locks, sharedctypes, start and import.
 
 Speeds are reported, not asserted: a missed target is marked and the exit code is 0. It is 1 if
 something could not be measured at all.
@@ -22,6 +24,7 @@ import bench_import
 import bench_locks
 import bench_pipes
 import bench_queues
+import bench_sharedctypes
 import bench_start
 import harness
 
@@ -29,6 +32,7 @@ GROUPS = {
     "pipes": bench_pipes.measurements,
     "queues": bench_queues.measurements,
     "locks": bench_locks.measurements,
+    "sharedctypes": bench_sharedctypes.measurements,
     "start": bench_start.measurements,
     "import": bench_import.measurements,
 }

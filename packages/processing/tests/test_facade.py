@@ -65,8 +65,10 @@ def test_a_star_import_gives_every_name() -> None:
 @pytest.mark.parametrize("door", DOORS)
 def test_a_submodule_is_a_door_to_the_owners_submodule(door: str) -> None:
     ours = importlib.import_module(f"processing.{door}")
-    theirs = importlib.import_module(f"{DOORS[door]}.{door}")
-    assert set(ours.__all__) == set(theirs.__all__)
+    # The whole of processing-sharedctypes is what the documented module was.
+    owner = DOORS[door] if door == "sharedctypes" else f"{DOORS[door]}.{door}"
+    theirs = importlib.import_module(owner)
+    assert set(ours.__all__) == set(theirs.__all__) - {"__version__"}
     for name in ours.__all__:
         assert getattr(ours, name) is getattr(theirs, name), name
 

@@ -19,6 +19,8 @@ else:
 
         map: mmap.mmap
         offset: int
+        address: int
+        has_address: bool
 
     def allocate(size: int) -> Block:
         """Not there yet on Windows. :raises NotImplementedError: always"""

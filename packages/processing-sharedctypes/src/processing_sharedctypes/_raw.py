@@ -25,9 +25,7 @@ __all__ = ["block_of", "copy", "new_array", "new_value", "read", "store"]
 def new_value(typecode_or_type: object, *args: Any) -> Any:
     """See RawValue."""
     cls = checked_type(typecode_or_type)
-    block = allocate(ctypes.sizeof(cls))
-    obj = cls.from_buffer(block.map, block.offset)
-    obj._shared_block = block
+    obj = _view(cls, allocate(ctypes.sizeof(cls)))
     if args:
         obj.__init__(*args)
     return obj
@@ -76,7 +74,11 @@ def _zeroed(element: type[Any], length: int) -> Any:
 
 
 def _view(cls: type[Any], block: Block) -> Any:
-    obj = cls.from_buffer(block.map, block.offset)
+    # The block keeps the mapping where it is. So does a buffer, which costs two objects more.
+    if block.has_address:
+        obj = cls.from_address(block.address)
+    else:
+        obj = cls.from_buffer(block.map, block.offset)
     obj._shared_block = block
     return obj
 

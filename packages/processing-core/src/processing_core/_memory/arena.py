@@ -85,6 +85,11 @@ class Block:
         return self.arena.words[first:last]
 
     @property
+    def has_address(self) -> bool:
+        """Whether ``address`` is where the block is; not without pthreads."""
+        return self.arena.base != 0
+
+    @property
     def map(self) -> mmap.mmap:
         """The mapping that the block is in, from ``offset`` on; whoever uses it keeps the block."""
         return self.arena.file.map
