@@ -64,10 +64,11 @@ else:
     def __getattr__(name):
         # What is imported only when it is first used.
         if name in __all__:
-            # Only here: importing it is the purpose.
             if name in _SHARED_CTYPES:
+                # Only here: importing it is the purpose.
                 import processing_sharedctypes as home
             else:
+                # Only here: importing it is the purpose.
                 import processing_core as home
 
             value = globals()[name] = getattr(home, name)
