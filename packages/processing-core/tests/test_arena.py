@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ctypes
 import gc
 import pickle
 import sys
@@ -20,7 +21,7 @@ from processing_core._memory import arena as arena_module
 from processing_core._memory.arena import Arena, arenas_of_this_process
 from processing_core._platform import cgroups, holds, memory
 from processing_core._platform.shared_file import SharedFile
-from processing_core.lowlevel import allocate
+from processing_core.lowlevel import allocate, allocate_filled
 
 
 @pytest.fixture
@@ -65,15 +66,44 @@ def test_a_block_is_large_enough(size: int) -> None:
     block.view()[:size] = b"x" * size
 
 
-def test_a_block_that_is_larger_than_an_arena() -> None:
-    """It gets an arena of its own, which would stay: it is dropped by hand."""
+def test_a_large_block_has_an_arena_of_its_own() -> None:
     before = arenas_of_this_process()
-    size = arena_module.ARENA_BYTES + 1
-    block = allocate(size)
-    block.view()[-1] = 7
+    block = allocate(arena_module.LARGE_BYTES)
     assert block.arena not in before
-    arena_module._Own.arenas.remove(block.arena)
+    block.view()[-1] = 7
     del block
+    # It is kept for what is filled at once, which is the only way to get memory that is not zero.
+    filled = allocate_filled(memoryview(bytes([5]) * arena_module.LARGE_BYTES))
+    assert set(filled.view()[::4096]) == {5}
+    del filled
+    again = allocate(arena_module.LARGE_BYTES)
+    assert not any(again.view()[::4096])
+    del again
+    arena_module._Own.kept.clear()
+    assert arenas_of_this_process() == before
+
+
+def test_few_large_arenas_are_kept() -> None:
+    size = arena_module.KEPT_BYTES // 4
+    for count in (1, 6):
+        blocks = [allocate(size) for _ in range(count)]
+        del blocks
+    assert sum(arena.file.size for arena in arena_module._Own.kept) == arena_module.KEPT_BYTES
+    # Too large a one is not wasted on what is small.
+    block = allocate_filled(memoryview(bytes(size // 3)))
+    assert block.arena.file.size < size
+    del block
+    arena_module._Own.kept.clear()
+
+
+@pytest.mark.parametrize("order", ["<", ">"])
+def test_filled_by_a_buffer_of_any_format(order: str) -> None:
+    numbers = (ctypes.c_int.__ctype_le__ if order == "<" else ctypes.c_int.__ctype_be__) * 300_000
+    source = numbers(*range(300_000))
+    block = allocate_filled(memoryview(source))
+    assert bytes(block.view()[: ctypes.sizeof(source)]) == bytes(source)
+    del block
+    arena_module._Own.kept.clear()
 
 
 def test_a_million_allocations_end_where_they_began(arena: Arena) -> None:
