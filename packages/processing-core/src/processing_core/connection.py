@@ -1,10 +1,33 @@
-"""Connections between processes: ``Pipe``, ``wait`` and what ``Pipe`` returns."""
+"""Connections between processes: pipes, listeners and clients, and waiting for them."""
 
 from __future__ import annotations
 
 from processing_core._connection.base import Connection
 from processing_core._connection.pipe import Pipe
 from processing_core._connection.waiting import wait
+from processing_core._network.client import Client
+from processing_core._network.delivering import (
+    answer_challenge,
+    answerChallenge,
+    deliver_challenge,
+    deliverChallenge,
+)
+from processing_core._network.listener import Listener
 from processing_core.errors import AuthenticationError, BufferTooShort
 
-__all__ = ["AuthenticationError", "BufferTooShort", "Connection", "Pipe", "wait"]
+__all__ = [
+    "AuthenticationError",
+    "BufferTooShort",
+    "Client",
+    "Connection",
+    "Listener",
+    "Pipe",
+    "answerChallenge",
+    "answer_challenge",
+    "deliverChallenge",
+    "deliver_challenge",
+    "wait",
+]
+
+Client.__module__ = Listener.__module__ = __name__
+deliver_challenge.__module__ = answer_challenge.__module__ = __name__

@@ -28,6 +28,10 @@ class Connection(Channel[SendT_contra, RecvT_co]):
 
     __slots__ = ("__weakref__", "_readable", "_writable")
 
+    # Whether messages may have been read that the descriptor does not tell of any more; wait()
+    # then asks poll().
+    reads_ahead = False
+
     def __init__(self, *, readable: bool, writable: bool) -> None:
         if not (readable or writable):
             raise InvalidArgument("a connection must be readable or writable")

@@ -10,6 +10,7 @@ system call each way:
 - ESCAPE PARCEL, then a token: the message is too large or carries descriptors (see parcels).
 - ESCAPE PERHAPS, then a token: the same, if there is such a parcel.
 - ESCAPE NUDGE: a sender finds no room for a parcel, though all packets were read.
+- ESCAPE KEY_WANTED ...: not from a connection; the other end asks for a key (see _network).
 - An empty read is the end: the other end is closed and everything was received.
 
 The sockets do not block. A receiver that finds nothing looks again for a few microseconds before it
@@ -20,6 +21,7 @@ ones looking only keeps the sender from running. See Patience.
 from __future__ import annotations
 
 import _socket as sockets
+import errno
 import math
 import os
 import select
@@ -51,7 +53,7 @@ from processing_core._platform.polling import wait_for
 from processing_core._serialize.packer import Packer, register_carrier
 from processing_core._serialize.packing import LEAF_LENGTH, SCALARS, pack
 from processing_core._serialize.transfer import take_descriptor
-from processing_core.errors import BufferTooShort, ProcessError
+from processing_core.errors import AuthenticationError, BufferTooShort, ProcessError
 
 if TYPE_CHECKING:
     from typing import Any
@@ -65,6 +67,7 @@ PLAIN = b"\xff\x00"
 PARCEL = b"\xff\x01"
 NUDGE = b"\xff\x02"
 PERHAPS = b"\xff\x03"
+KEY_WANTED = b"\xff\x7f"
 # A larger message goes as a parcel; a read must have room for the largest packet.
 INLINE_BYTES = 64 * 1024
 READ_BYTES = INLINE_BYTES + len(PLAIN)
@@ -74,12 +77,22 @@ _write = os.write
 
 
 class PacketConnection(Connection[SendT_contra, RecvT_co]):
-    """A connection on Linux: a socket for messages and one for parcels."""
+    """A connection on Linux: a socket for messages and one for parcels.
 
-    __slots__ = ("_fd", "_in", "_out", "_parcels", "_patience")
+    ``limit`` is how long a received parcel may be (bytes); what fits into a packet always may.
+    """
+
+    __slots__ = ("_fd", "_in", "_limit", "_out", "_parcels", "_patience")
 
     def __init__(
-        self, messages: int, parcels: int, box: Mailbox | None, *, readable: bool, writable: bool
+        self,
+        messages: int,
+        parcels: int,
+        box: Mailbox | None,
+        *,
+        readable: bool,
+        writable: bool,
+        limit: int | None = None,
     ) -> None:
         super().__init__(readable=readable, writable=writable)
         # _in and _out are -1 where the end is closed or lacks the direction, so that the hot path
@@ -89,6 +102,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         self._out = messages if writable else -1
         self._parcels = ParcelSocket(parcels, box)
         self._patience = Patience()
+        self._limit = limit
 
     @property
     def closed(self) -> bool:
@@ -289,15 +303,31 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
                 return data[len(PLAIN) :]
             if data == NUDGE:
                 self._parcels.make_room()
+            elif data.startswith(KEY_WANTED):
+                self.close()
+                raise AuthenticationError("the other end asks for a key, and this end has none")
             else:
                 token, announced = data[len(PARCEL) :], data.startswith(PARCEL)
                 if (parcel := self._parcels.receive(token, announced=announced)) is not None:
-                    return parcel
+                    return self._within_limit(parcel)
             # No message, or one lost with a process that was killed: read on.
             try:
                 data = _read(self._in, READ_BYTES)
             except OSError as error:
                 data = self._read_after(error)
+
+    def _within_limit(self, parcel: Parcel) -> Parcel:
+        """:raises OSError: when the parcel is longer than it may be; the connection is closed"""
+        if self._limit is not None and parcel.total > self._limit:
+            size = parcel.total
+            parcel.release()
+            self.close()
+            raise OSError(
+                errno.EMSGSIZE,
+                f"a message of {size} bytes is longer than max_message_size={self._limit}; "
+                "the connection is closed",
+            )
+        return parcel
 
     def _unwrap_bytes(self, data: bytes) -> bytes | Parcel:
         """As _unwrap, for a receiver that asks for bytes: an object's buffers are in its pickle."""
@@ -395,17 +425,22 @@ def _message_socket_pair() -> tuple[int, int]:
     return pair[0].detach(), pair[1].detach()
 
 
-def _rebuild(indices: list[int], readable: bool, writable: bool) -> object:
+def _rebuild(indices: list[int], readable: bool, writable: bool, limit: int | None) -> object:
     messages, parcels, *box = map(take_descriptor, indices)
     return PacketConnection(
-        messages, parcels, Mailbox(box) if box else None, readable=readable, writable=writable
+        messages,
+        parcels,
+        Mailbox(box) if box else None,
+        readable=readable,
+        writable=writable,
+        limit=limit,
     )
 
 
 def _reduce(connection: PacketConnection[Any, Any], packer: Packer) -> tuple[Any, ...]:
     descriptors = [connection.fileno(), *connection._parcels.descriptors]
     indices = [packer.attach(descriptor) for descriptor in descriptors]
-    return _rebuild, (indices, connection.readable, connection.writable)
+    return _rebuild, (indices, connection.readable, connection.writable, connection._limit)
 
 
 register_carrier(PacketConnection, _reduce)

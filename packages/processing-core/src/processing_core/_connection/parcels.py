@@ -126,6 +126,11 @@ class Parcel:
         return len(self._parts[0])
 
     @property
+    def total(self) -> int:
+        """The number of bytes of the message with the buffers beside it."""
+        return sum(map(len, self._parts))
+
+    @property
     def has_buffers(self) -> bool:
         """Whether buffers travel beside the pickle, which then does not load alone."""
         return len(self._parts) > 1
