@@ -151,6 +151,7 @@ def agree(greeting: Greeting, deadline: Deadline, greeting_deadline: Deadline) -
     :raises TimeoutError: when all the time ran out
     """
     while not greeting.go_on():
+        greeting.get_ready()
         limits = [deadline.seconds(), greeting_deadline.seconds()]
         left = min((limit for limit in limits if limit is not None), default=None)
         if wait_for_socket(greeting.socket.fileno(), left, writable=greeting.wants_to_write):

@@ -38,6 +38,18 @@ class Inbox:
         # Where the first message begins and ends, once missing() has returned 0.
         self.span = (0, 0)
 
+    def whole(self) -> bool:
+        """Whether the first message is there, quickly; False also if that takes a closer look."""
+        received = self.received
+        have = len(received)
+        if have < 4:
+            return False
+        (size,) = SHORT.unpack_from(received)
+        if 0 <= size <= have - 4 and (self.limit is None or size <= self.limit):
+            self.span = (4, size + 4)
+            return True
+        return False
+
     def missing(self) -> int:
         """How many bytes at least have to come until the first message is whole; 0 if it is.
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import _socket as sockets
 import os
+import stat
 import struct
 import sys
 
@@ -19,6 +20,7 @@ from processing_core._network.handshake import (
     NOT_UNDERSTOOD,
     OPEN,
     PREFACE,
+    PROOF,
     REFUSAL,
     kind_of,
     open_frame,
@@ -52,8 +54,10 @@ class Greeting:
         self._tls_agreed = self._tls is None
         self._handshake = manners.handshake()
         self._to_send = b""
-        # The second socket of a connection in packets; its client makes the pair.
-        self._parcels: int | None = None
+        # Of a connection in packets: whether the client's second socket is still to be sent or
+        # received, and our end of it.
+        self._parcels_due = manners.in_packets
+        self._parcels: Parcels | None = None
 
     @property
     def wants_to_write(self) -> bool:
@@ -68,14 +72,18 @@ class Greeting:
         """
         try:
             self._agree_on_tls()
+            if self._parcels_due and self._handshake is None:
+                self._open()
             while True:
                 self._flush()
                 if self._handshake is None or not (needed := self._handshake.needed):
                     break
                 self._feed(self._read(needed))
-            return self._exchange_parcels()
         except BlockingIOError:
             return False
+        if self._parcels_due:
+            raise AuthenticationError("the other end sent no socket for large messages")
+        return True
 
     def _agree_on_tls(self) -> None:
         if self._tls is None or self._tls_agreed:
@@ -91,22 +99,27 @@ class Greeting:
     def _flush(self) -> None:
         if self._handshake is not None:
             self._to_send += self._handshake.outgoing()
-        if self._to_send:
-            if self._tls is not None:
+        if self._tls is not None:
+            if self._to_send:
                 data, self._to_send = self._to_send, b""
                 self._tls.write(data, [])
-            else:
-                self._to_send = self._to_send[self.socket.send(self._to_send) :]
-        if self._tls is not None:
             self._tls.flush()
+        elif self._to_send:
+            self._to_send = self._to_send[self._send(self._to_send) :]
+
+    def _send(self, data: bytes) -> int:
+        if self._parcels_due and kind_of(data) == PROOF:
+            return self._send_parcels(data)
+        return self.socket.send(data)
 
     def _read(self, size: int) -> bytes:
         if self._tls is not None:
             received = bytearray()
             self._tls.read_into(received, size)
             return bytes(received)
-        # A packet that is longer than it should be is told from one that is not.
-        return self.socket.recv(size + 1 if self._manners.in_packets else size)
+        if self._manners.in_packets:
+            return self._read_packet()
+        return self.socket.recv(size)
 
     def _feed(self, data: bytes) -> None:
         assert self._handshake is not None
@@ -131,7 +144,7 @@ class Greeting:
         """Give everything up."""
         self.socket.close()
         if self._parcels is not None:
-            os.close(self._parcels)
+            self._parcels.close()
             self._parcels = None
 
     def connection(self) -> Connection[Any, Any]:
@@ -139,52 +152,24 @@ class Greeting:
         if self._parcels is not None:
             return self._packet_connection(self._parcels)
         if self._tls is not None:
-            # Only here: see session().
+            # Only here: most programs have no use for it, and OpenSSL is dear to import.
             from processing_core._network.tls import TLSConnection
 
             return TLSConnection(self._tls, limit=self._manners.limit)
-        return NetworkConnection(self.socket, limit=self._manners.limit)
+        return NetworkConnection(
+            self.socket, limit=self._manners.limit, clustered=self._manners.is_near(self.socket)
+        )
 
     # Packets
 
     if sys.platform == "linux":
 
-        def _exchange_parcels(self) -> bool:
-            if not self._manners.in_packets:
-                return True
-            if self._manners.is_listener:
-                self._receive_parcels()
-            else:
-                self._send_parcels()
-            return True
-
-        def _send_parcels(self) -> None:
-            ours, theirs = parcel_socket_pair()
-            try:
-                self.socket.sendmsg(
-                    [open_frame()],
-                    [(sockets.SOL_SOCKET, sockets.SCM_RIGHTS, struct.pack("=i", theirs))],
-                )
-            except BaseException:
-                os.close(ours)
-                raise
-            finally:
-                os.close(theirs)
-            self._parcels = ours
-
-        def _receive_parcels(self) -> None:
-            data, descriptors, complete = rights.receive(self.socket, FRAME_BYTES + 1)
-            try:
-                self._check_opening(data)
-                if len(descriptors) != 1 or not complete:
-                    raise AuthenticationError("the other end sent no socket for large messages")
-                self._parcels = descriptors.pop()
-            finally:
-                for descriptor in descriptors:
-                    os.close(descriptor)
-            check_parcel_socket(self._parcels)
-
-        def _check_opening(self, data: bytes) -> None:
+        def _open(self) -> None:
+            """Without a key, the client's first packet has the second socket with it."""
+            if not self._manners.is_listener:
+                self._send_parcels(open_frame())
+                return
+            data = self._read_packet()
             if not data:
                 raise AuthenticationError("the other end closed the connection")
             kind = kind_of(data) if len(data) == FRAME_BYTES else None
@@ -199,13 +184,46 @@ class Greeting:
                 )
             raise AuthenticationError("the other end speaks another protocol")
 
-        def _packet_connection(self, parcels: int) -> Connection[Any, Any]:
-            box = Mailbox.create()
+        def get_ready(self) -> None:
+            """Make what will be needed, while the other end is thinking."""
+            if self._manners.in_packets and self._parcels is None:
+                self._parcels = Parcels(make_pair=not self._manners.is_listener)
+
+        def _send_parcels(self, data: bytes) -> int:
+            self.get_ready()
+            assert self._parcels is not None
+            rights.send(self.socket, data, [self._parcels.theirs])
+            self._parcels.sent()
+            self._parcels_due = False
+            return len(data)
+
+        def _read_packet(self) -> bytes:
+            # A packet that is longer than it should be is told from one that is not.
+            data, ancillary, _, _ = self.socket.recvmsg(
+                FRAME_BYTES + 1, ONE_DESCRIPTOR, sockets.MSG_CMSG_CLOEXEC
+            )
+            for _, _, numbers in ancillary:
+                (descriptor,) = struct.unpack("=i", numbers)
+                self._receive_parcels(descriptor)
+            return data
+
+        def _receive_parcels(self, descriptor: int) -> None:
+            if not self._parcels_due or not self._manners.is_listener:
+                os.close(descriptor)
+                raise AuthenticationError("the other end sent a descriptor out of turn")
+            self.get_ready()
+            assert self._parcels is not None
+            self._parcels.ours = descriptor
+            self._parcels_due = False
+            if not is_packet_socket(descriptor):
+                raise AuthenticationError("the other end sent a descriptor of another kind")
+
+        def _packet_connection(self, parcels: Parcels) -> Connection[Any, Any]:
             self._parcels = None
             return PacketConnection(
                 self.socket.detach(),
-                parcels,
-                box,
+                parcels.ours,
+                parcels.box,
                 readable=True,
                 writable=True,
                 limit=self._manners.limit,
@@ -213,11 +231,53 @@ class Greeting:
 
     else:
 
-        def _exchange_parcels(self) -> bool:
-            return True
+        def get_ready(self) -> None:
+            """Make what will be needed, while the other end is thinking."""
 
-        def _packet_connection(self, parcels: int) -> Connection[Any, Any]:
+        def _open(self) -> None:
             raise NotImplementedError
+
+        def _send_parcels(self, data: bytes) -> int:
+            raise NotImplementedError
+
+        def _read_packet(self) -> bytes:
+            raise NotImplementedError
+
+        def _packet_connection(self, parcels: Parcels) -> Connection[Any, Any]:
+            raise NotImplementedError
+
+
+class Parcels:
+    """What a connection in packets has for large messages."""
+
+    if sys.platform == "linux":
+
+        def __init__(self, *, make_pair: bool) -> None:
+            self.ours = self.theirs = -1
+            self.box = Mailbox.create()
+            if make_pair:
+                try:
+                    self.ours, self.theirs = parcel_socket_pair()
+                except OSError:
+                    self.box.close()
+                    raise
+
+        def sent(self) -> None:
+            """The other end has its end now."""
+            os.close(self.theirs)
+            self.theirs = -1
+
+        def close(self) -> None:
+            """Close all of it."""
+            self.box.close()
+            for descriptor in (self.ours, self.theirs):
+                if descriptor >= 0:
+                    os.close(descriptor)
+
+    else:
+
+        def close(self) -> None:
+            """Close all of it."""
 
 
 if sys.platform == "linux":
@@ -226,11 +286,15 @@ if sys.platform == "linux":
     from processing_core._platform import rights
     from processing_core._platform.mailbox import Mailbox
 
-    def check_parcel_socket(descriptor: int) -> None:
-        """:raises AuthenticationError: when it is not the end of a pair as we make them"""
+    # Room for exactly one: the kernel closes all others.
+    ONE_DESCRIPTOR = sockets.CMSG_LEN(4)
+
+    def is_packet_socket(descriptor: int) -> bool:
+        """Whether a descriptor is a socket of the kind that a pair for parcels is made of."""
+        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
+            return False
         sock = sockets.socket(fileno=os.dup(descriptor))
         try:
-            if (sock.family, sock.type) != (sockets.AF_UNIX, sockets.SOCK_SEQPACKET):
-                raise AuthenticationError("the other end sent a socket of another kind")
+            return (sock.family, sock.type) == (sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
         finally:
             sock.close()

@@ -80,11 +80,21 @@ class Manners:
 
         return TLSSession(sock, self.context, is_server=self.is_listener, hostname=self.hostname)
 
+    def is_near(self, sock: sockets.socket) -> bool:
+        """Whether both ends of a socket are known to be of this library and on this machine."""
+        if self.family not in ("AF_INET", "AF_INET6") or self.standard:
+            return False
+        try:
+            return bool(sock.getpeername()[0] == sock.getsockname()[0])
+        except OSError:
+            return False  # the other end has left already
+
     def prepare(self, sock: sockets.socket) -> None:
         """Set a connected socket's options."""
         sock.setblocking(False)
         if self.family in ("AF_INET", "AF_INET6"):
-            sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+            if not self.is_near(sock):
+                sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
             if self.keepalive is not None:
                 keep_alive(sock, self.keepalive)
 
