@@ -23,6 +23,8 @@ Starter = Callable[..., processing_core.Process]
 
 # These files are about what POSIX, or Linux, has.
 _POSIX = [
+    "test_asyncio_connections.py",
+    "test_asyncio_servers.py",
     "test_fork_safety.py",
     "test_parent_death.py",
     "test_pipe_killed.py",

@@ -13,6 +13,8 @@ from processing_core._network.delivering import (
     deliverChallenge,
 )
 from processing_core._network.listener import Listener
+from processing_core._network.opening import open_connection
+from processing_core._network.serving import Server, start_server
 from processing_core.errors import AuthenticationError, BufferTooShort
 
 __all__ = [
@@ -22,12 +24,16 @@ __all__ = [
     "Connection",
     "Listener",
     "Pipe",
+    "Server",
     "answerChallenge",
     "answer_challenge",
     "deliverChallenge",
     "deliver_challenge",
+    "open_connection",
+    "start_server",
     "wait",
 ]
 
-Client.__module__ = Listener.__module__ = __name__
+Client.__module__ = Listener.__module__ = Server.__module__ = __name__
+open_connection.__module__ = start_server.__module__ = __name__
 deliver_challenge.__module__ = answer_challenge.__module__ = __name__

@@ -47,6 +47,7 @@ from processing_core._connection.parcels import (
 )
 from processing_core._cpickle import PROTOCOL, dumps, loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
+from processing_core._platform.awaiting import ready, wake
 from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.patience import Patience
 from processing_core._platform.polling import wait_for
@@ -56,6 +57,7 @@ from processing_core._serialize.transfer import take_descriptor
 from processing_core.errors import AuthenticationError, BufferTooShort, ProcessError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from typing_extensions import Buffer
@@ -71,6 +73,8 @@ KEY_WANTED = b"\xff\x7f"
 # A larger message goes as a parcel; a read must have room for the largest packet.
 INLINE_BYTES = 64 * 1024
 READ_BYTES = INLINE_BYTES + len(PLAIN)
+# How long a coroutine waits for room for a parcel before it nudges.
+NUDGE_SECONDS = 0.1
 
 _read = os.read
 _write = os.write
@@ -119,6 +123,8 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         """Close this end; happens also when the connection is collected. May be called again."""
         fd, self._fd, self._in, self._out = self._fd, -1, -1, -1
         if fd >= 0:
+            wake(fd)
+            wake(self._parcels.fileno())
             os.close(fd)
             self._parcels.close()
 
@@ -260,11 +266,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         if not data or data[0] == ESCAPE:
             message = self._unwrap_bytes(data)
             if isinstance(message, Parcel):
-                if maxlength is not None and message.size > maxlength:
-                    size = message.size
-                    message.release()
-                    raise too_long(size, maxlength)
-                return message.bytes()
+                return parcel_bytes(message, maxlength)
             data = message
         if maxlength is not None and len(data) > maxlength:
             raise too_long(len(data), maxlength)
@@ -290,8 +292,11 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
 
     recvBytesInto = recvbytes_into = recv_bytes_into
 
-    def _unwrap(self, data: bytes) -> bytes | Parcel:
-        """The message that a packet stands for which is not the message itself."""
+    def _unwrap(self, data: bytes, *, wait: bool = True) -> bytes | Parcel:
+        """The message that a packet stands for which is not the message itself.
+
+        :raises BlockingIOError: without ``wait``, when no message is there
+        """
         while True:
             if not data:
                 if (token := self._parcels.orphan_at_end()) is None:
@@ -312,8 +317,10 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
                     return self._within_limit(parcel)
             # No message, or one lost with a process that was killed: read on.
             try:
-                data = _read(self._in, READ_BYTES)
+                data = _read(self._in, READ_BYTES) if wait else self._read_now()
             except OSError as error:
+                if not wait:
+                    raise
                 data = self._read_after(error)
 
     def _within_limit(self, parcel: Parcel) -> Parcel:
@@ -329,9 +336,9 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
             )
         return parcel
 
-    def _unwrap_bytes(self, data: bytes) -> bytes | Parcel:
+    def _unwrap_bytes(self, data: bytes, *, wait: bool = True) -> bytes | Parcel:
         """As _unwrap, for a receiver that asks for bytes: an object's buffers are in its pickle."""
-        message = self._unwrap(data)
+        message = self._unwrap(data, wait=wait)
         if isinstance(message, Parcel) and message.has_buffers:
             return dumps(message.load(), PROTOCOL)
         return message
@@ -376,6 +383,129 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
                 return True
             if deadline.passed:
                 return False
+
+    # For coroutines
+
+    async def asend(self, obj: SendT_contra) -> None:
+        """Send an object, for asyncio. See Connection.asend."""
+        self._usable_for(receiving=False)
+        packed = pack(obj)
+        if isinstance(packed, Packer):
+            parts = [packed.pieces, *([view] for view in packed.buffers)]
+            await self._asend_parcel(parts, packed.descriptors)
+        elif len(packed) > INLINE_BYTES:
+            await self._asend_parcel([[packed]], [])
+        else:
+            await self._asend_packet(packed)
+
+    async def asend_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
+        """Send the bytes of a buffer, for asyncio. See Connection.asend_bytes."""
+        view = selected(buf, offset, size)
+        self._usable_for(receiving=False)
+        if len(view) > INLINE_BYTES:
+            await self._asend_parcel([[view]], [])
+        else:
+            data = bytes(view)
+            await self._asend_packet(data if data and data[0] != ESCAPE else PLAIN + data)
+
+    async def _asend_packet(self, data: bytes) -> None:
+        while True:
+            self._usable_for(receiving=False)
+            try:
+                _write(self._out, data)
+            except BlockingIOError:
+                await ready(self._out, writable=True)
+            except ConnectionError as error:
+                raise BrokenPipeError(
+                    error.errno, "the other end of the connection is closed"
+                ) from None
+            else:
+                return
+
+    async def _asend_parcel(self, parts: list[Any], descriptors: list[int]) -> None:
+        token = os.urandom(TOKEN_BYTES)
+        while not self._sent_parcel(token, parts, descriptors):
+            if self._parcels.has_room():
+                await ready(self._out, writable=True)
+            else:
+                await ready(self._parcels.fileno(), writable=True, limit=NUDGE_SECONDS)
+                self._usable_for(receiving=False)
+                if not self._parcels.has_room():
+                    self._nudge()
+            self._usable_for(receiving=False)
+        try:
+            await self._asend_packet(PARCEL + token)
+        except BaseException:
+            # Another sender has filled the socket, and we are cancelled. As in _send_parcel.
+            with suppress(OSError):
+                _write(self._out, PERHAPS + token)
+            raise
+
+    def _sent_parcel(self, token: bytes, parts: list[Any], descriptors: list[int]) -> bool:
+        """Send a parcel if there is room for it and its marker; whether there was."""
+        if not self._parcels.has_room() or not wait_for(self._out, 0, writable=True):
+            return False
+        try:
+            self._parcels.send(token, parts, descriptors, _give_up)
+        except BlockingIOError:
+            return False  # another sender was faster
+        except ConnectionError as error:
+            raise BrokenPipeError(
+                error.errno, "the other end of the connection is closed"
+            ) from None
+        return True
+
+    async def arecv(self) -> RecvT_co:
+        """Receive an object, for asyncio. See Connection.arecv."""
+        message = await self._areceive(self._unwrap)
+        if isinstance(message, Parcel):
+            return message.load()  # type: ignore[no-any-return]
+        return loads(message)  # type: ignore[no-any-return]
+
+    async def arecv_bytes(self, maxlength: int | None = None) -> bytes:
+        """Receive a message as bytes, for asyncio. See Connection.arecv_bytes."""
+        maxlength = checked_maxlength(maxlength)
+        message = await self._areceive(self._unwrap_bytes)
+        if isinstance(message, Parcel):
+            return parcel_bytes(message, maxlength)
+        if maxlength is not None and len(message) > maxlength:
+            raise too_long(len(message), maxlength)
+        return message
+
+    async def _areceive(self, unwrap: Callable[..., bytes | Parcel]) -> bytes | Parcel:
+        while True:
+            try:
+                data = self._read_now()
+                return unwrap(data, wait=False) if not data or data[0] == ESCAPE else data
+            except BlockingIOError:
+                await ready(self._in, limit=self._parcels.until_look())
+
+    def _read_now(self) -> bytes:
+        """Read a packet. :raises BlockingIOError: when there is none"""
+        while True:
+            self._usable_for(receiving=True)
+            try:
+                return _read(self._in, READ_BYTES)
+            except ConnectionResetError:
+                continue  # see _read_after
+            except BlockingIOError:
+                if (token := self._parcels.orphan()) is None:
+                    raise
+                return PERHAPS + token
+
+
+def _give_up() -> None:
+    """What a coroutine does in place of waiting for room."""
+    raise BlockingIOError
+
+
+def parcel_bytes(parcel: Parcel, maxlength: int | None) -> bytes:
+    """The bytes of a parcel. :raises OSError: when there are more than ``maxlength``"""
+    if maxlength is not None and parcel.size > maxlength:
+        size = parcel.size
+        parcel.release()
+        raise too_long(size, maxlength)
+    return parcel.bytes()
 
 
 def _unread(descriptor: int) -> bool:

@@ -36,8 +36,10 @@ from processing_core._connection.base import (
 )
 from processing_core._cpickle import loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
+from processing_core._network import coroutines
 from processing_core._network.framing import Inbox, header
 from processing_core._network.handshake import NO_KEY, refusal
+from processing_core._platform.awaiting import wake
 from processing_core._platform.patience import Patience
 from processing_core._platform.polling import wait_for_socket
 from processing_core._serialize.packer import Packer, register_carrier
@@ -46,6 +48,7 @@ from processing_core._serialize.transfer import take_descriptor
 from processing_core.errors import AuthenticationError, BufferTooShort, SerializationError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from typing import Any, TypeAlias
 
     from typing_extensions import Buffer
@@ -135,7 +138,9 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
 
     def close(self) -> None:
         """Close this end; happens also when the connection is collected. May be called again."""
-        self._open = False
+        if self._open:
+            self._open = False
+            wake(self._socket.fileno())
         self._socket.close()
 
     def __del__(self) -> None:
@@ -234,6 +239,26 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
                 return
             rest = rest_of(pieces, sum(sent))
 
+    def _go_on(self) -> bool:
+        """Send of an unfinished message what can be sent now; whether there is none any more."""
+        if self._unsent is not None:
+            pieces, sent = self._unsent
+            try:
+                while rest := rest_of(pieces, sum(sent)):
+                    self._write_now(rest[:MOST_PIECES], sent)
+                self._flush_now()
+            except BlockingIOError:
+                return False
+            self._unsent = None
+        return True
+
+    def _write_now(self, pieces: Pieces, sent: list[int]) -> None:
+        """As _write; raises BlockingIOError where that would wait."""
+        self._write(pieces, sent)
+
+    def _flush_now(self) -> None:
+        """Have the socket take what counts as sent and is not. :raises BlockingIOError: if full"""
+
     def _write(self, pieces: Pieces, sent: list[int]) -> None:
         """Write once; append to ``sent`` how much the socket took."""
         if len(pieces) == 1:
@@ -303,6 +328,32 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             lock.release()
         return True
 
+    # For coroutines
+
+    async def asend(self, obj: SendT_contra) -> None:
+        """Send an object, for asyncio. See Connection.asend."""
+        self._usable_for(receiving=False)
+        packed = pack(obj)
+        pieces = self._pieces(packed, obj) if isinstance(packed, Packer) else [packed]
+        await coroutines.send(self, framed(pieces))
+
+    async def asend_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
+        """Send the bytes of a buffer, for asyncio. See Connection.asend_bytes."""
+        view = selected(buf, offset, size)
+        await coroutines.send(self, framed([view]))
+
+    async def arecv(self) -> RecvT_co:
+        """Receive an object, for asyncio. See Connection.arecv."""
+        return loads(await coroutines.receive(self))  # type: ignore[no-any-return]
+
+    async def arecv_bytes(self, maxlength: int | None = None) -> bytes:
+        """Receive a message as bytes, for asyncio. See Connection.arecv_bytes."""
+        maxlength = checked_maxlength(maxlength)
+        data = await coroutines.receive(self)
+        if maxlength is not None and len(data) > maxlength:
+            raise too_long(len(data), maxlength)
+        return bytes(data)
+
     # The following are called with the lock held.
 
     def _wait_for_message(self) -> None:
@@ -317,6 +368,10 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
                 poller = select.poll()
                 poller.register(self.fileno(), select.POLLIN)
                 self._patience.wait(poller.poll)
+        self._raise_failure()
+
+    def _raise_failure(self) -> None:
+        """:raises EOFError: and whatever else ended the stream, if that is what was found"""
         if self._failure is not None:
             if not isinstance(self._failure, (EOFError, ConnectionError)):
                 self.close()
@@ -342,6 +397,8 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             if isinstance(error, AuthenticationError):
                 with suppress(OSError):
                     self._socket.send(refusal(NO_KEY))
+        # Coroutines wait for the socket, which no longer shows what is in the inbox now.
+        wake(self._socket.fileno())
         return True
 
     def _end(self) -> Exception:
@@ -366,6 +423,13 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         if sys.platform == "linux":
             with suppress(OSError):  # it is the next read's to report
                 self._socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_QUICKACK, 1)
+
+
+def framed(pieces: Sequence[bytes | memoryview]) -> Pieces:
+    """A message with its header, in one piece if it is short."""
+    size = sum(map(len, pieces))
+    whole: Pieces = [header(size), *pieces]
+    return [b"".join(whole)] if size <= JOINED_BYTES else whole
 
 
 def rest_of(pieces: Pieces, done: int) -> Pieces:

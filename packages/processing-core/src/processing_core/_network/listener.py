@@ -263,11 +263,9 @@ class Listener:
     def _attend(self, deadline: Deadline) -> None:
         """Wait until something happens, and look after it."""
         left = deadline.seconds()
-        if self._guests:
-            until_end = max(0.0, min(g.ends_at for g in self._guests.values()) - time.monotonic())
+        until_end = self._seconds_to_next_end()
+        if until_end is not None:
             left = until_end if left is None else min(left, until_end)
-        if left == float("inf"):
-            left = None
         try:
             ready = self._selector.select(left)
         except (OSError, ValueError):
@@ -284,6 +282,12 @@ class Listener:
         now = time.monotonic()
         for number, guest in [item for item in self._guests.items() if item[1].ends_at <= now]:
             self._turn_away(number, guest, AuthenticationError("it took too long"))
+
+    def _seconds_to_next_end(self) -> float | None:
+        """When the time of the next guest is up; None if there is none, or they may take any."""
+        if not self._guests or self._timeout is None:
+            return None
+        return max(0.0, min(g.ends_at for g in self._guests.values()) - time.monotonic())
 
     def _admit(self) -> None:
         """Take clients from the system's queue."""

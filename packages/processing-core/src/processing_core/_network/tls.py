@@ -193,6 +193,14 @@ class TLSConnection(NetworkConnection[SendT_contra, RecvT_co]):
         self._tls.write(part, sent)
         self._flush()
 
+    def _write_now(self, pieces: Pieces, sent: list[int]) -> None:
+        self._tls.flush()
+        self._tls.write(memoryview(pieces[0])[:WRITE_BYTES], sent)
+        self._tls.flush()
+
+    def _flush_now(self) -> None:
+        self._tls.flush()
+
     def _flush(self) -> None:
         while True:
             try:

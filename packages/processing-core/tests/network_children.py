@@ -1,0 +1,35 @@
+"""What runs in the processes that the tests of listeners, clients and sharing start."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from processing_core.connection import Client
+
+__all__ = ["count", "double_over_network", "echo"]
+
+
+def echo(connection: Any) -> None:
+    """Send every object back, until the end."""
+    while True:
+        try:
+            item = connection.recv()
+        except EOFError:
+            break
+        connection.send(item)
+    connection.close()
+
+
+def count(connection: Any, number: int, size: int = 0) -> None:
+    """Send numbers, or as many byte strings of a size that begin with them."""
+    for one in range(number):
+        connection.send(one.to_bytes(8, "big").ljust(size, b".") if size else one)
+    connection.close()
+
+
+def double_over_network(address: Any, options: dict[str, Any], numbers: list[int]) -> None:
+    """Have a server double numbers; exit with 1 if it cannot."""
+    with Client(address, **options) as connection:
+        for number in numbers:
+            connection.send(number)
+            assert connection.recv() == 2 * number
