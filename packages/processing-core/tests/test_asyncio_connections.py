@@ -460,8 +460,10 @@ def test_a_forked_child_leaves_the_waits_of_its_parent_alone(pipe: Ends, start: 
 
 
 def test_nobody_waits_after_a_loop_that_was_stopped(pipe: Ends) -> None:
+    left_behind: list[asyncio.Task[Any]] = []
+
     async def main() -> None:
-        asyncio.create_task(pipe[1].arecv())  # noqa: RUF006 - it is left behind on purpose
+        left_behind.append(asyncio.create_task(pipe[1].arecv()))
         await asyncio.sleep(0)
 
     asyncio.run(main())
