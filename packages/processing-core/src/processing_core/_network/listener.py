@@ -23,10 +23,8 @@ from processing_core._lifecycle import at_exit
 from processing_core._network import addresses
 from processing_core._network.greeting import Greeting
 from processing_core._network.manners import checked_manners
+from processing_core._platform.socket_files import SocketFile, fresh_path
 from processing_core.errors import AuthenticationError, InvalidArgument, TimeoutError
-
-if sys.platform != "win32":
-    from processing_core._platform.socket_files import SocketFile, fresh_path
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -49,6 +47,8 @@ MOST_GREETINGS = 512
 TAKEN_AT_ONCE = 64
 # What means that this process, or the system, has no descriptors or memory left.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# Waits are made of several that are no longer than this (seconds): system calls take an int.
+LONGEST_WAIT = 24 * 3600.0
 READ, WRITE = 1, 2  # selectors.EVENT_READ, EVENT_WRITE
 
 
@@ -162,8 +162,6 @@ class Listener:
             raise
 
     def _bind_unix(self, address: str | None) -> None:
-        if sys.platform == "win32":
-            raise NotImplementedError
         if address is not None and addresses.is_abstract(address):
             self._socket.bind(os.fsencode(address))
             self._address = address
@@ -185,7 +183,7 @@ class Listener:
         self._pid = os.getpid()
         self._socket.setblocking(False)
         self._selector = selectors.DefaultSelector()
-        # Closing one end makes the other readable, and wakes whoever waits in accept.
+        # A byte sent into one end makes the other readable, and wakes whoever waits in accept.
         self._alarm, self._awake = _socket_pair()
         self._selector.register(self._socket.fileno(), READ, None)
         self._selector.register(self._awake.fileno(), READ, None)
@@ -241,7 +239,7 @@ class Listener:
             raise OSError("the listener is closed")
         self._check_process()
         left = deadline.seconds()
-        if not self._lock.acquire(timeout=-1 if left is None else left):
+        if not self._lock.acquire(timeout=-1 if left is None else min(left, LONGEST_WAIT)):
             raise TimeoutError("no client has come")
         try:
             first = True
@@ -266,10 +264,8 @@ class Listener:
         if self._guests:
             until_end = max(0.0, min(g.ends_at for g in self._guests.values()) - time.monotonic())
             left = until_end if left is None else min(left, until_end)
-        if left == float("inf"):
-            left = None
         try:
-            ready = self._selector.select(left)
+            ready = self._selector.select(None if left is None else min(left, LONGEST_WAIT))
         except (OSError, ValueError):
             if self._closed:
                 return
@@ -364,7 +360,9 @@ class Listener:
             return
         self._closed = True
         self._check_process()
-        self._alarm.close()
+        with suppress(OSError):
+            # A byte and not only the end, which a forked child's copy would keep away.
+            self._alarm.send(b"\0")
         with self._lock:
             self._socket.close()
             self._remove_file()
