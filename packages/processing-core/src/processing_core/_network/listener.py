@@ -125,7 +125,7 @@ class Listener:
             raise InvalidArgument(f"backlog must be a number of clients, not {backlog}")
         if family == "AF_PIPE":
             raise NotImplementedError("listeners for AF_PIPE do not exist yet; use AF_INET")
-        self._closed = False
+        self._closed = True
         # Held by the thread that looks after the guests. Re-entrant, so that a signal handler in
         # that thread may close the listener.
         self._lock = threading.RLock()
@@ -142,6 +142,7 @@ class Listener:
             self._socket.close()
             self._remove_file()
             raise
+        self._closed = False
 
     def _bind(self, family: str, address: Any) -> None:
         sock = self._socket
