@@ -14,6 +14,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+assert sys.platform != "win32", "there conftest.py leaves this file out"
+
 import pytest
 
 import network_children
@@ -43,7 +45,6 @@ from processing_core.connection import (
 from processing_testkit import run_script
 
 families = pytest.mark.parametrize("family", FAMILIES)
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="about POSIX")
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="about Linux")
 
 
@@ -155,9 +156,7 @@ def test_nobody_listens() -> None:
 # Files
 
 
-@posix_only
 def test_the_file_is_its_owners_alone_and_goes_with_the_listener(tmp_path: Path) -> None:
-    assert sys.platform != "win32"
     before = os.umask(0)
     try:
         path = tmp_path / "socket"
@@ -175,7 +174,6 @@ def test_the_file_is_its_owners_alone_and_goes_with_the_listener(tmp_path: Path)
         os.umask(before)
 
 
-@posix_only
 def test_where_the_mode_cannot_be_given_before_the_name_is(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -192,7 +190,6 @@ def test_where_the_mode_cannot_be_given_before_the_name_is(
     assert list(tmp_path.iterdir()) == []
 
 
-@posix_only
 def test_a_file_that_is_not_ours_any_more_stays(tmp_path: Path) -> None:
     path = tmp_path / "socket"
     with Listener(path):
@@ -203,7 +200,6 @@ def test_a_file_that_is_not_ours_any_more_stays(tmp_path: Path) -> None:
         (tmp_path / "gone").unlink()
 
 
-@posix_only
 def test_the_file_goes_when_the_program_ends() -> None:
     result = run_script(
         """
@@ -216,9 +212,7 @@ def test_the_file_goes_when_the_program_ends() -> None:
     assert not Path(result.check().stdout.strip()).parent.exists()
 
 
-@posix_only
 def test_a_forked_childs_end_leaves_the_file(tmp_path: Path) -> None:
-    assert sys.platform != "win32"
     with Listener(tmp_path / "socket") as listener:
         pid = os.fork()
         if not pid:
@@ -527,7 +521,6 @@ def test_a_listener_can_be_waited_for() -> None:
             connecting.result(TIME).close()
 
 
-@posix_only
 def test_forked_children_accept_from_one_listener() -> None:
     from processing_core.context import get_context
 

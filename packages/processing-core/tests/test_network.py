@@ -12,6 +12,8 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
+assert sys.platform != "win32", "there conftest.py leaves this file out"
+
 import pytest
 
 import network_children
@@ -219,17 +221,11 @@ def test_rest_of_pieces() -> None:
         assert b"".join(rest_of(pieces, done)) == b"abcdef"[done:]
 
 
-posix_only = pytest.mark.skipif(sys.platform == "win32", reason="signals that raise")
-
-
 class Interrupted(Exception):  # noqa: N818 - no error of ours
     """What the signal handler raises."""
 
 
-@posix_only
 def test_a_half_read_message_is_completed_by_the_next_recv() -> None:
-    assert sys.platform != "win32"
-
     def interrupt(number: int, frame: object) -> None:
         raise Interrupted
 
@@ -249,10 +245,7 @@ def test_a_half_read_message_is_completed_by_the_next_recv() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-@posix_only
 def test_a_half_sent_message_is_completed_by_the_next_send() -> None:
-    assert sys.platform != "win32"
-
     def interrupt(number: int, frame: object) -> None:
         raise Interrupted
 
@@ -273,10 +266,8 @@ def test_a_half_sent_message_is_completed_by_the_next_send() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-@posix_only
 def test_signals_at_any_moment_do_not_lose_the_place_in_the_stream() -> None:
     """A timer interrupts thousands of receives and sends; what arrives is whole and in order."""
-    assert sys.platform != "win32"
     count = 3000
 
     def interrupt(number: int, frame: object) -> None:
@@ -315,14 +306,13 @@ def test_signals_at_any_moment_do_not_lose_the_place_in_the_stream() -> None:
                     continue
         sending.result(LONG)
         ours.send_bytes(struct.pack("!I", count))
-        numbers = []
+        numbers: list[int] = []
         while not numbers or numbers[-1] != count:
             numbers.append(struct.unpack_from("!I", theirs.recv_bytes())[0])
         assert numbers == sorted(set(numbers))
         assert interrupts
 
 
-@posix_only
 def test_travels_to_a_child_with_what_was_read_ahead(start: Starter) -> None:
     with connected() as (ours, theirs):
         for number in (1, 10):
