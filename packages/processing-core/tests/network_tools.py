@@ -86,8 +86,7 @@ def _raw(sock: socket.socket) -> Any:
 def bare_socket(listener: Listener) -> socket.socket:
     """A bare socket that is connected to a listener."""
     address = listener.address
-    family = socket.AF_INET if isinstance(address, tuple) else socket.AF_UNIX
-    sock = socket.socket(family, listener._manners.kind)
+    sock = socket.socket(getattr(socket, listener._manners.family), listener._manners.kind)
     sock.settimeout(TIME)
     sock.connect(address)
     return sock

@@ -314,10 +314,10 @@ def test_nothing_is_unpickled_before_authentication(family: str, tmp_path: Path)
     with Listener(family=family, authkey=KEY, handshake_timeout=0.3) as listener:
         for data in (poison, framed, poison[:FRAME_BYTES], handshake.MAGIC + poison):
             with (
+                bare_socket(listener) as bare,
                 in_thread(listener.accept, TIME) as accepted,
-                Client(listener.address, family) as theirs,
             ):
-                os.write(theirs.fileno(), data)
+                bare.sendall(data)
                 with pytest.raises(AuthenticationError):
                     accepted.result(TIME)
     assert not mark.exists()
@@ -457,11 +457,15 @@ def test_too_many_at_once_the_one_that_took_longest_goes(monkeypatch: pytest.Mon
         silent = [bare_socket(listener) for _ in range(4)]
         with pytest.raises(AuthenticationError, match="too many"):
             listener.accept(TIME)
-        with in_thread(listener.accept, TIME) as accepted:
-            Client(listener.address, authkey=KEY, timeout=TIME).close()
+
+        def accept_the_next() -> None:
             with pytest.raises(AuthenticationError, match="too many"):
-                accepted.result(TIME)
-        listener.accept(TIME).close()
+                listener.accept(TIME)
+            listener.accept(TIME).close()
+
+        with in_thread(accept_the_next) as accepting:
+            Client(listener.address, authkey=KEY, timeout=TIME).close()
+            accepting.result(TIME)
         for one in silent:
             one.close()
 
