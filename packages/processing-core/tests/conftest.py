@@ -33,6 +33,7 @@ _POSIX = [
     "test_fallbacks.py",
     "test_arena.py",
     "test_pipe_overtaken.py",
+    *[f"test_{name}.py" for name in ("network", "listener", "tls", "standard_library")],
     "test_queue.py",
     "test_queue_faults.py",
     "test_queue_processes.py",

@@ -1,35 +1,45 @@
-"""What runs in the processes that the tests of listeners, clients and sharing start."""
+"""What runs in other processes for the tests of listeners and clients."""
 
 from __future__ import annotations
 
+import os
 from typing import Any
 
-from processing_core.connection import Client
+from processing_core.connection import Client, Listener, wait
 
-__all__ = ["count", "double_over_network", "echo"]
+TIME = 30.0
 
 
-def echo(connection: Any) -> None:
-    """Send every object back, until the end."""
-    while True:
-        try:
-            item = connection.recv()
-        except EOFError:
-            break
-        connection.send(item)
+def echo_until_end(address: Any, key: bytes | None) -> None:
+    """Connect, and send back what comes."""
+    with Client(address, authkey=key, timeout=TIME) as connection:
+        while True:
+            try:
+                message = connection.recv()
+            except EOFError:
+                return
+            connection.send(message)
+
+
+def serve(listener: Listener, announce: Any) -> None:
+    """Accept one client in a forked child, and answer with the process's id."""
+    with listener.accept(TIME) as connection:
+        connection.send(os.getpid())
+        announce.send("served")
+
+
+def answer_from(connection: Any) -> None:
+    """Use a connection that was made elsewhere."""
+    assert wait([connection], TIME) == [connection]
+    connection.send(connection.recv() + 1)
     connection.close()
 
 
-def count(connection: Any, number: int, size: int = 0) -> None:
-    """Send numbers, or as many byte strings of a size that begin with them."""
-    for one in range(number):
-        connection.send(one.to_bytes(8, "big").ljust(size, b".") if size else one)
-    connection.close()
+class Poison:
+    """Unpickling it leaves a mark."""
 
+    def __init__(self, path: str) -> None:
+        self.path = path
 
-def double_over_network(address: Any, options: dict[str, Any], numbers: list[int]) -> None:
-    """Have a server double numbers; exit with 1 if it cannot."""
-    with Client(address, **options) as connection:
-        for number in numbers:
-            connection.send(number)
-            assert connection.recv() == 2 * number
+    def __reduce__(self) -> Any:
+        return os.mkdir, (self.path,)

@@ -14,7 +14,7 @@ assert sys.platform != "win32", "there conftest.py leaves this file out"
 
 import pytest
 
-import network_children
+import asyncio_children
 from conftest import Starter
 from processing_core import Pipe, SerializationError
 from processing_core._connection.stream import stream_pipe
@@ -363,7 +363,7 @@ def test_a_connection_is_an_asynchronous_context_manager(pair: Ends) -> None:
 
 def test_with_processes(start: Starter, pair: Ends) -> None:
     ours, theirs = pair
-    start(network_children.echo, theirs)
+    start(asyncio_children.echo, theirs)
     theirs.close()
 
     async def main() -> None:

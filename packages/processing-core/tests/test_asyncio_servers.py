@@ -6,6 +6,7 @@ import asyncio
 import logging
 import os
 import socket
+import ssl
 import sys
 import threading
 import time
@@ -16,8 +17,9 @@ from typing import Any
 assert sys.platform != "win32", "there conftest.py leaves this file out"
 
 import pytest
+import trustme
 
-import network_children
+import asyncio_children
 from conftest import Starter
 from processing_core import AuthenticationError, TimeoutError
 from processing_core._platform import awaiting
@@ -99,7 +101,7 @@ def test_clients_in_processes(start: Starter) -> None:
     async def main() -> None:
         async with await start_server(double, authkey=KEY) as server:
             arguments = (server.address, {"authkey": KEY}, [1, 2, 3])
-            processes = [start(network_children.double_over_network, *arguments) for _ in range(3)]
+            processes = [start(asyncio_children.double_over_network, *arguments) for _ in range(3)]
             for process in processes:
                 while process.is_alive():
                     await awaiting.ready(process.sentinel)
@@ -180,7 +182,7 @@ def test_without_a_hook_bad_clients_are_logged(
             silent[-1].send(b"x" * 200)
             logged = asyncio.Event()
             wake = logging.Handler()
-            wake.emit = lambda _: logged.set()  # type: ignore[method-assign]
+            wake.emit = lambda _: logged.set()  # type: ignore[assignment, method-assign]
             logging.getLogger("processing").addHandler(wake)
             await logged.wait()
             logging.getLogger("processing").removeHandler(wake)
@@ -429,3 +431,37 @@ def test_a_blocking_client_of_a_server() -> None:
     thread.join()
     wait_until(lambda: not awaiting._waiting)
     found.clear()
+
+
+@pytest.mark.parametrize("key", [None, KEY], ids=["no key", "key"])
+def test_under_tls(key: bytes | None) -> None:
+    authority = trustme.CA()
+    theirs = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    ours = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    authority.issue_cert("127.0.0.1").configure_cert(theirs)
+    authority.configure_trust(ours)
+    payload = os.urandom(4_000_000)
+
+    async def main() -> None:
+        served = await start_server(echo, ("127.0.0.1", 0), authkey=key, ssl_context=theirs)
+        async with served as server:
+            opened = await open_connection(server.address, authkey=key, ssl_context=ours)
+            async with opened as connection:
+                for message in ("small", payload, b""):
+                    await connection.asend(message)
+                    assert await connection.arecv() == message
+                # Nobody reads the answers until all is sent: the session must not mix them up.
+                sending = asyncio.gather(*(connection.asend(payload[:300_000]) for _ in range(20)))
+                got = [await connection.arecv() for _ in range(20)]
+                assert got == [payload[:300_000]] * 20
+                await sending
+                sender = asyncio.create_task(connection.asend(payload))
+                await asyncio.sleep(0)
+                sender.cancel()
+                await asyncio.gather(sender, return_exceptions=True)
+                await connection.asend("last")
+                if (message := await connection.arecv()) != "last":
+                    assert message == payload
+                    assert await connection.arecv() == "last"
+
+    run(main())

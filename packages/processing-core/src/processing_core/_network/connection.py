@@ -261,8 +261,8 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
 
     def _write(self, pieces: Pieces, sent: list[int]) -> None:
         """Write once; append to ``sent`` how much the socket took."""
-        if len(pieces) == 1:
-            sent.extend(map(self._socket.send, pieces))
+        if sys.platform == "win32" or len(pieces) == 1:
+            sent.extend(map(self._socket.send, pieces[:1]))
         else:
             sent.extend(map(self._socket.sendmsg, (pieces,)))
 
@@ -318,7 +318,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         lock = self._lock(receiving=True)
         # Another thread may be receiving, for however long.
         left = deadline.seconds()
-        if not lock.acquire(timeout=-1 if left is None else left):
+        if not lock.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX)):
             return False
         try:
             while not self._look():

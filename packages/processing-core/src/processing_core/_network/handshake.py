@@ -228,7 +228,7 @@ class _Side:
 
     def _failed(self, reason: int, text: str) -> AuthenticationError:
         """Refuse: tell the other end, and make the error to be raised here."""
-        self._to_send = refusal(reason)
+        self._to_send += refusal(reason)
         self._received = b""
         return AuthenticationError(text)
 
@@ -289,7 +289,7 @@ class ListenerHandshake(_Side):
         if not same(proof, expected.ljust(MAC_BYTES, b"\0")):
             raise self._failed(WRONG_KEY, "the other end does not know the key")
         answer = mac(self._key, algorithm, LISTENER_LABEL, *said, proof)
-        self._to_send = frame(VERDICT, answer)
+        self._to_send += frame(VERDICT, answer)
         self._done = True
 
 
@@ -335,4 +335,4 @@ class ClientHandshake(_Side):
         proof = mac(self._key, algorithm, CLIENT_LABEL, *said).ljust(MAC_BYTES, b"\0")
         answer = mac(self._key, algorithm, LISTENER_LABEL, *said, proof)
         self._expected = answer.ljust(MAC_BYTES, b"\0")
-        self._to_send = frame(PROOF, choice + proof)
+        self._to_send += frame(PROOF, choice + proof)

@@ -23,10 +23,8 @@ from processing_core._lifecycle import at_exit
 from processing_core._network import addresses
 from processing_core._network.greeting import Greeting
 from processing_core._network.manners import checked_manners
+from processing_core._platform.socket_files import SocketFile, fresh_path
 from processing_core.errors import AuthenticationError, InvalidArgument, TimeoutError
-
-if sys.platform != "win32":
-    from processing_core._platform.socket_files import SocketFile, fresh_path
 
 if TYPE_CHECKING:
     from ssl import SSLContext
@@ -49,6 +47,8 @@ MOST_GREETINGS = 512
 TAKEN_AT_ONCE = 64
 # What means that this process, or the system, has no descriptors or memory left.
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
+# Waits are made of several that are no longer than this (seconds): system calls take an int.
+LONGEST_WAIT = 24 * 3600.0
 READ, WRITE = 1, 2  # selectors.EVENT_READ, EVENT_WRITE
 
 
@@ -125,7 +125,7 @@ class Listener:
             raise InvalidArgument(f"backlog must be a number of clients, not {backlog}")
         if family == "AF_PIPE":
             raise NotImplementedError("listeners for AF_PIPE do not exist yet; use AF_INET")
-        self._closed = False
+        self._closed = True
         # Held by the thread that looks after the guests. Re-entrant, so that a signal handler in
         # that thread may close the listener.
         self._lock = threading.RLock()
@@ -142,6 +142,7 @@ class Listener:
             self._socket.close()
             self._remove_file()
             raise
+        self._closed = False
 
     def _bind(self, family: str, address: Any) -> None:
         sock = self._socket
@@ -162,8 +163,6 @@ class Listener:
             raise
 
     def _bind_unix(self, address: str | None) -> None:
-        if sys.platform == "win32":
-            raise NotImplementedError
         if address is not None and addresses.is_abstract(address):
             self._socket.bind(os.fsencode(address))
             self._address = address
@@ -185,7 +184,7 @@ class Listener:
         self._pid = os.getpid()
         self._socket.setblocking(False)
         self._selector = selectors.DefaultSelector()
-        # Closing one end makes the other readable, and wakes whoever waits in accept.
+        # A byte sent into one end makes the other readable, and wakes whoever waits in accept.
         self._alarm, self._awake = _socket_pair()
         self._selector.register(self._socket.fileno(), READ, None)
         self._selector.register(self._awake.fileno(), READ, None)
@@ -241,7 +240,7 @@ class Listener:
             raise OSError("the listener is closed")
         self._check_process()
         left = deadline.seconds()
-        if not self._lock.acquire(timeout=-1 if left is None else left):
+        if not self._lock.acquire(timeout=-1 if left is None else min(left, LONGEST_WAIT)):
             raise TimeoutError("no client has come")
         try:
             first = True
@@ -267,7 +266,7 @@ class Listener:
         if until_end is not None:
             left = until_end if left is None else min(left, until_end)
         try:
-            ready = self._selector.select(left)
+            ready = self._selector.select(None if left is None else min(left, LONGEST_WAIT))
         except (OSError, ValueError):
             if self._closed:
                 return
@@ -368,7 +367,9 @@ class Listener:
             return
         self._closed = True
         self._check_process()
-        self._alarm.close()
+        with suppress(OSError):
+            # A byte and not only the end, which a forked child's copy would keep away.
+            self._alarm.send(b"\0")
         with self._lock:
             self._socket.close()
             self._remove_file()

@@ -8,8 +8,6 @@ import os
 import stat
 import sys
 
-assert sys.platform != "win32"
-
 __all__ = ["SocketFile", "fresh_path"]
 
 OWNER_ONLY = 0o600
@@ -29,7 +27,7 @@ class SocketFile:
         self.path = path
         self._folder = folder
         self._owner = os.getpid()
-        _bind(sock, path)
+        bind(sock, path)
         status = os.lstat(path)
         self._identity = (status.st_dev, status.st_ino)
 
@@ -48,17 +46,18 @@ class SocketFile:
                 raise
 
 
-def _bind(sock: sockets.socket, path: str) -> None:
+def bind(sock: sockets.socket, path: str) -> None:
+    """Bind a socket to a path, for its owner only. :raises OSError: when that is taken"""
     if sys.platform == "linux":
         # The file gets the mode of the socket, as far as the umask lets it (unix(7)). So there is
         # no moment at which others could connect, and the umask, which all threads share, stays.
         os.fchmod(sock.fileno(), OWNER_ONLY)
         sock.bind(path)
     else:
-        _bind_aside(sock, path)
+        bind_aside(sock, path)
 
 
-def _bind_aside(sock: sockets.socket, path: str) -> None:
+def bind_aside(sock: sockets.socket, path: str) -> None:
     """Bind in a folder that nobody else can enter, then give the file its name."""
     import tempfile
 
