@@ -25,6 +25,7 @@ Starter = Callable[..., processing_core.Process]
 _POSIX = [
     "test_asyncio_connections.py",
     "test_asyncio_servers.py",
+    "test_sharing.py",
     "test_fork_safety.py",
     "test_parent_death.py",
     "test_pipe_killed.py",

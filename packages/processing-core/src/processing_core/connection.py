@@ -15,6 +15,7 @@ from processing_core._network.delivering import (
 from processing_core._network.listener import Listener
 from processing_core._network.opening import open_connection
 from processing_core._network.serving import Server, start_server
+from processing_core._network.sharing import Offer, offer
 from processing_core.errors import AuthenticationError, BufferTooShort
 
 __all__ = [
@@ -23,17 +24,20 @@ __all__ = [
     "Client",
     "Connection",
     "Listener",
+    "Offer",
     "Pipe",
     "Server",
     "answerChallenge",
     "answer_challenge",
     "deliverChallenge",
     "deliver_challenge",
+    "offer",
     "open_connection",
     "start_server",
     "wait",
 ]
 
 Client.__module__ = Listener.__module__ = Server.__module__ = __name__
+Offer.__module__ = offer.__module__ = __name__
 open_connection.__module__ = start_server.__module__ = __name__
 deliver_challenge.__module__ = answer_challenge.__module__ = __name__

@@ -168,14 +168,18 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             with lock:
                 self._send_one(packed)
 
-    @staticmethod
-    def _pieces(packer: Packer, obj: object) -> list[bytes]:
+    def _pieces(self, packer: Packer, obj: object) -> list[bytes]:
         """The pieces of a pickle that has all its buffers in itself."""
         if packer.descriptors:
-            raise SerializationError(
-                "connections, sockets and other descriptors cannot be sent to another machine"
-            )
-        if packer.buffers:
+            if not self._clustered:
+                raise SerializationError(
+                    "connections, sockets and other descriptors cannot be sent to another machine"
+                )
+            # Only here: it needs listeners, which need this module.
+            from processing_core._network.sharing import TakenOnArrival, offer
+
+            obj = TakenOnArrival(offer(obj))
+        if packer.buffers or packer.descriptors:
             packer = Packer(out_of_band=False)
             packer.dump(obj)
         return packer.pieces
