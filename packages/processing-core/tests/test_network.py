@@ -201,7 +201,7 @@ def test_threads_do_not_tear_messages() -> None:
 
 
 def test_what_cannot_be_pickled_sends_nothing() -> None:
-    with connected() as (ours, theirs), socket.socket() as sock:
+    with connected(compat="multiprocessing") as (ours, theirs), socket.socket() as sock:
         for thing in (lambda: 1, theirs, sock):
             with pytest.raises((SerializationError, AttributeError)):
                 ours.send([bytes(70_000), thing])

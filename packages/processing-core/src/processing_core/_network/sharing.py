@@ -47,6 +47,7 @@ TOKEN_BYTES = 16
 ANSWER_SECONDS = 10.0
 # How long to leave clients waiting when there are no descriptors left.
 EXHAUSTED_SECONDS = 0.1
+ALARM = b"!"
 BOOT_ID = "/proc/sys/kernel/random/boot_id"
 
 
@@ -285,7 +286,7 @@ class Service:
         with self._lock:
             thread, self._stopping = self._thread, True
             if self._running:
-                os.write(self._alarm[1], b"!")
+                os.write(self._alarm[1], ALARM)
         if thread is not None:
             thread.join()
         self._lock.acquire()
@@ -293,9 +294,8 @@ class Service:
     def _after_fork(self) -> None:
         self._stopping = False
         if self._listener is not None:
-            os.set_blocking(self._alarm[0], False)
-            with suppress(BlockingIOError):
-                os.read(self._alarm[0], 100)
+            if wait([self._alarm[0]], 0):
+                os.read(self._alarm[0], len(ALARM))
             self._start()
         self._lock.release()
 
