@@ -7,19 +7,17 @@ because how the other end was started makes no difference to a pipe.
 
 from __future__ import annotations
 
-import contextlib
 import importlib
 import importlib.util
 import json
 import os
-import statistics
-import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
+from echo import WARM_UP, all_processors_busy, time_trips
 from harness import Figure, Library, LibraryModule, Measurement, Target, at_least, at_most
 
 KIB = 1024
@@ -144,49 +142,28 @@ def arrays(library: LibraryModule, scale: float) -> dict[str, float]:
 def round_trip(library: LibraryModule, scale: float, count: int = 8_000) -> dict[str, float]:
     """Messages of 256 bytes that a child sends back, in microseconds there and back."""
     here, there = library.Pipe()
-    warm_up, count = 200, int(count * scale)
+    count = int(count * scale)
 
     def echo() -> None:
         receive, send = there.recv_bytes, there.send_bytes
-        for _ in range(warm_up + count):
+        for _ in range(WARM_UP + count):
             send(receive())
+
+    def trip() -> None:
+        here.send_bytes(SMALL)
+        here.recv_bytes()
 
     process = library.get_context("fork").Process(target=echo)
     process.start()
-    send, receive, clock = here.send_bytes, here.recv_bytes, time.perf_counter_ns
-    for _ in range(warm_up):
-        send(SMALL)
-        receive()
-    times = []
-    for _ in range(count):
-        begin = clock()
-        send(SMALL)
-        receive()
-        times.append((clock() - begin) / 1000)
+    figures = time_trips(trip, count)
     process.join()
-    hundredths = statistics.quantiles(times, n=100)
-    return {"p50": hundredths[49], "p99": hundredths[98], "mean": statistics.fmean(times)}
+    return figures
 
 
 def busy_round_trip(library: LibraryModule, scale: float) -> dict[str, float]:
     """The same while every processor has something else to do."""
     with all_processors_busy():
         return round_trip(library, scale, 2_000)
-
-
-@contextlib.contextmanager
-def all_processors_busy() -> Iterator[None]:
-    """Keep as many processes as there are processors busy; they end by themselves in any case."""
-    spin = "import time\nend = time.monotonic() + 60\nwhile time.monotonic() < end: pass"
-    burners = [subprocess.Popen([sys.executable, "-c", spin]) for _ in range(os.cpu_count() or 1)]
-    try:
-        time.sleep(0.2)
-        yield
-    finally:
-        for burner in burners:
-            burner.kill()
-        for burner in burners:
-            burner.wait()
 
 
 PROGRAMS = {

@@ -10,15 +10,14 @@ import contextlib
 import importlib
 import importlib.util
 import json
-import statistics
 import sys
 import time
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, cast
 
-from bench_pipes import all_processors_busy
 from crew import Job, work_together
+from echo import WARM_UP, all_processors_busy, time_trips
 from harness import Figure, Library, LibraryModule, Measurement, Target, at_least, at_most, below
 
 KIB = 1024
@@ -89,6 +88,15 @@ def one_and_one(library: LibraryModule, scale: float) -> dict[str, float]:
     queue = context.Queue()
     count = int(60_000 * scale)
     return stream(context, queue, putting(queue, SMALL), getting(queue), count, warm_up=500)
+
+
+def small_tuples(library: LibraryModule, scale: float) -> dict[str, float]:
+    """Tuples of a text and numbers instead, which have to be pickled."""
+    context = library.get_context("fork")
+    queue = context.Queue()
+    count = int(60_000 * scale)
+    item = ("a task of some kind", 17, 2.5, None, ("x", 3))
+    return stream(context, queue, putting(queue, item), getting(queue), count, warm_up=500)
 
 
 def four_and_four(library: LibraryModule, scale: float) -> dict[str, float]:
@@ -171,27 +179,21 @@ def round_trip(library: LibraryModule, scale: float, count: int = 8_000) -> dict
     """Items of 256 bytes that a child sends back by another queue; microseconds there and back."""
     context = library.get_context("fork")
     there, back = context.Queue(), context.Queue()
-    warm_up, count = 200, int(count * scale)
+    count = int(count * scale)
 
     def echo() -> None:
-        for _ in range(warm_up + count):
+        for _ in range(WARM_UP + count):
             back.put(there.get())
+
+    def trip() -> None:
+        there.put(SMALL)
+        back.get()
 
     process = context.Process(target=echo)
     process.start()
-    put, get, clock = there.put, back.get, time.perf_counter_ns
-    for _ in range(warm_up):
-        put(SMALL)
-        get()
-    times = []
-    for _ in range(count):
-        begin = clock()
-        put(SMALL)
-        get()
-        times.append((clock() - begin) / 1000)
+    figures = time_trips(trip, count)
     process.join()
-    hundredths = statistics.quantiles(times, n=100)
-    return {"p50": hundredths[49], "p99": hundredths[98], "mean": statistics.fmean(times)}
+    return figures
 
 
 def busy_round_trip(library: LibraryModule, scale: float) -> dict[str, float]:
@@ -270,6 +272,7 @@ PROGRAMS = {
     program.__name__: program
     for program in (
         one_and_one,
+        small_tuples,
         four_and_four,
         batches,
         simple,
@@ -300,6 +303,7 @@ def measurements() -> list[Measurement]:
 
     found = [
         rate("one_and_one", "256-byte items, 1 producer, 1 consumer", "items/s", at_least(3)),
+        rate("small_tuples", "small tuples", "items/s", None),
         rate("four_and_four", "4 producers, 4 consumers", "items/s", at_least(3)),
         rate("batches", "put_many, get_many of 100", "items/s", at_least(8)),
         rate("simple", "SimpleQueue, 1 producer, 1 consumer", "items/s", at_least(3)),

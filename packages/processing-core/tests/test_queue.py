@@ -284,7 +284,7 @@ def test_limits_that_are_no_numbers() -> None:
 
 def test_a_ceiling_in_bytes() -> None:
     queue: Queue[bytes] = Queue(max_bytes=10_000)
-    for _ in range(9):
+    for _ in range(10):
         queue.put(bytes(1000), False)
     with pytest.raises(Full):
         queue.put(bytes(1000), False)
@@ -294,7 +294,7 @@ def test_a_ceiling_in_bytes() -> None:
         queue.put(bytes(200_000), False)
     assert len(queue.get()) == 1000
     queue.put(bytes(1000))
-    assert queue.qsize() == 9
+    assert queue.qsize() == 10
 
 
 def test_a_ceiling_counts_large_items() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from processing_core._ring.layout import BYTES_IN, BYTES_OUT, HEAD, LOW_32, LOW_64, TAIL
-from processing_core._ring.ring import KEPT_END, PLAIN, SPECIAL, START, Ring
+from processing_core._ring.ring import KEPT_END, PLAIN, RAW, SPECIAL, START, Ring
 from stoppable import Death, StoppableMemory
 
 SIZE = 32 << 20
@@ -23,6 +23,15 @@ def make_ring(memory: StoppableMemory, ceiling: int | None = None) -> Ring:
 
 def contents(ring: Ring) -> list[bytes]:
     return [data for _, data in ring.records()]
+
+
+def popped(ring: Ring) -> bytes | None:
+    found = ring.pop()
+    return None if found is None else found[1]
+
+
+def push_all(ring: Ring, messages: list[bytes]) -> None:
+    ring.push_many([PLAIN] * len(messages), messages)
 
 
 class RingMachine(RuleBasedStateMachine):
@@ -37,38 +46,51 @@ class RingMachine(RuleBasedStateMachine):
         self.memory = StoppableMemory(SIZE)
         self.ring = make_ring(self.memory, ceiling)
         self.ring.format()
-        self.model: list[bytes] = []
+        self.model: list[tuple[int, bytes]] = []
         self.size = size
         self.random = random.Random(seed)  # noqa: S311
 
-    def message(self) -> bytes:
-        return self.random.randbytes(self.random.randrange(self.size))
+    def message(self) -> tuple[int, bytes]:
+        data = self.random.randbytes(self.random.randrange(self.size))
+        return self.random.choice([PLAIN, PLAIN, RAW]), data
 
     def stored(self) -> int:
-        return sum(map(len, self.model))
+        return sum(len(data) for _, data in self.model)
 
     @precondition(lambda self: self.stored() < 500_000)
     @rule(count=st.integers(1, 40))
     def push(self, count: int) -> None:
         for _ in range(count):
-            data = self.message()
+            kind, data = self.message()
             fits = self.ring.ceiling is None or self.stored() + len(data) <= self.ring.ceiling
-            assert self.ring.push(data) == fits
+            assert self.ring.push(data, kind) == fits
             if fits:
-                self.model.append(data)
+                self.model.append((kind, data))
 
     @precondition(lambda self: self.ring.ceiling is None and self.stored() < 500_000)
     @rule(count=st.integers(0, 60))
     def push_many(self, count: int) -> None:
         messages = [self.message() for _ in range(count)]
-        self.ring.push_many(messages)
+        self.push_together(messages)
         self.model += messages
+
+    def push_together(self, messages: list[tuple[int, bytes]]) -> None:
+        self.ring.push_many([kind for kind, _ in messages], [data for _, data in messages])
 
     @rule(count=st.integers(1, 80))
     def pop(self, count: int) -> None:
         for _ in range(count):
             expected = self.model.pop(0) if self.model else None
             assert self.ring.pop() == expected
+
+    @rule(most=st.integers(1, 60))
+    def pop_many(self, most: int) -> None:
+        kind, messages = self.ring.pop_many(most)
+        # All of one kind, and as many as there are unless a mark comes first.
+        assert [(kind, data) for data in messages] == self.model[: len(messages)]
+        assert len(messages) <= most
+        del self.model[: len(messages)]
+        self.pop(1)  # so that a mark is passed
 
     @rule()
     def tidy(self) -> None:
@@ -82,9 +104,9 @@ class RingMachine(RuleBasedStateMachine):
         many = many and self.ring.ceiling is None
         died = self.dies_after(
             steps,
-            lambda: self.ring.push_many(messages) if many else self.ring.push(messages[0]),
+            lambda: self.push_together(messages) if many else self.ring.push(*messages[0][::-1]),
         )
-        now = contents(self.ring)
+        now = list(self.ring.records())
         whole = self.model + (messages if many else messages[:1])
         # Either nothing has happened or all of it.
         assert now in (self.model, whole)
@@ -94,14 +116,14 @@ class RingMachine(RuleBasedStateMachine):
     @rule(steps=st.integers(0, 8))
     def die_getting(self, steps: int) -> None:
         self.dies_after(steps, self.ring.pop)
-        now = contents(self.ring)
+        now = list(self.ring.records())
         assert now in (self.model, self.model[1:])
         self.model = now
 
     @rule(steps=st.integers(0, 8))
     def die_tidying(self, steps: int) -> None:
         self.dies_after(steps, self.tidy)
-        assert contents(self.ring) == self.model
+        assert list(self.ring.records()) == self.model
 
     def dies_after(self, steps: int, action: object) -> bool:
         self.memory.fuse.left = steps
@@ -153,14 +175,14 @@ def test_a_ring_grows_and_goes_back(ring: Ring, memory: StoppableMemory) -> None
     for data in messages:
         assert ring.push(data)
     assert drained_position(ring) >= KEPT_END
-    assert [ring.pop() for _ in messages] == messages
+    assert [popped(ring) for _ in messages] == messages
     assert ring.left
     ring.give_back_unused()
     ring.give_back()
     assert memory.discarded
     assert ring.push(b"small")
     assert START <= drained_position(ring) < 2 * START
-    assert ring.pop() == b"small"
+    assert popped(ring) == b"small"
 
 
 def test_nothing_is_put_where_there_is_no_memory(ring: Ring, memory: StoppableMemory) -> None:
@@ -172,7 +194,7 @@ def test_nothing_is_put_where_there_is_no_memory(ring: Ring, memory: StoppableMe
         ring.push(bytes(1000))
     assert len(ring) == count > 50
     with pytest.raises(MemoryError):
-        ring.push_many([bytes(1000)] * 10)
+        push_all(ring, [bytes(1000)] * 10)
     assert len(ring) == count
     memory.full = False
     assert ring.push(b"again")
@@ -187,11 +209,11 @@ def test_what_is_larger_than_the_file_is_a_memory_error(ring: Ring) -> None:
 def test_counters_may_run_over(ring: Ring) -> None:
     ring.words[HEAD] = ring.words[TAIL] = LOW_32 - 2 << 32 | ring.words[TAIL]
     messages = [bytes([index]) for index in range(6)]
-    ring.push_many(messages[:3])
+    push_all(ring, messages[:3])
     for data in messages[3:]:
         ring.push(data)
     assert len(ring) == 6
-    assert [ring.pop() for _ in messages] == messages
+    assert [popped(ring) for _ in messages] == messages
     assert ring.pop() is None
 
 
@@ -203,7 +225,7 @@ def test_a_special_message_stays_when_it_is_not_accepted(ring: Ring) -> None:
 
     with pytest.raises(OSError, match="no descriptors"):
         ring.pop(refuse)
-    assert ring.pop(len) == (b"one", 3)
+    assert ring.pop(len) == (SPECIAL, b"one")
 
 
 @pytest.mark.parametrize("length", [0, 1, 40, 30_000, 200_000])
@@ -215,7 +237,7 @@ def test_death_after_every_single_store_of_a_put(filled: int, length: int) -> No
         ring = make_ring(memory)
         ring.format()
         before = [bytes([index]) * 1000 for index in range(filled)]
-        ring.push_many(before)
+        push_all(ring, before)
         memory.fuse.left = steps
         try:
             ring.push(b"x" * length)
@@ -235,4 +257,10 @@ def test_death_after_every_single_store_of_a_put(filled: int, length: int) -> No
 def test_kinds_are_what_they_were(ring: Ring) -> None:
     ring.push(b"a")
     ring.push(b"b", SPECIAL, 1)
-    assert list(ring.records()) == [(PLAIN, b"a"), (SPECIAL, b"b")]
+    ring.push_many([RAW, PLAIN], [b"c", b"d"])
+    assert list(ring.records()) == [
+        (PLAIN, b"a"),
+        (SPECIAL, b"b"),
+        (RAW, b"c"),
+        (PLAIN, b"d"),
+    ]

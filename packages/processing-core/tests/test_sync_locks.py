@@ -20,7 +20,7 @@ assert sys.platform != "win32", "there conftest.py leaves this file out"
 import pytest
 
 import sync_children
-from children import finished
+from children import LONG, finished
 from processing_core import (
     InvalidArgument,
     InvalidType,
@@ -29,7 +29,7 @@ from processing_core import (
     SerializationError,
     SharingError,
 )
-from processing_core.context import BaseContext
+from processing_core.context import BaseContext, get_context
 from processing_core.synchronize import BoundedSemaphore, Lock, RLock, Semaphore
 from processing_testkit import wait_until
 
@@ -390,3 +390,45 @@ def test_a_killed_holder_keeps_it(start: Any) -> None:
     assert repr(lock) == "<Lock(owner=SomeOtherProcess)>"
     lock.release()
     assert lock.acquire(False)
+
+
+def _hold_then_look(lock: Any, connection: Any) -> None:
+    """Hold a lock that was inherited and receive it again: it is the same one."""
+    with lock:
+        received = connection.recv()
+        connection.send((received._semlock is lock._semlock, received._semlock._is_mine()))
+
+
+@pytest.mark.parametrize("make", [Lock, RLock])
+def test_what_a_fork_has_copied_is_the_same_when_it_is_sent(make: Make) -> None:
+    fork = get_context("fork")
+    lock = make()
+    ours, theirs = Pipe()
+    with ours, theirs:
+        child = fork.Process(target=_hold_then_look, args=(lock, theirs))
+        child.start()
+        ours.send(lock)
+        assert ours.recv() == (True, True)
+        assert finished(child) == 0
+
+        child = fork.Process(target=theirs.send, args=(lock,))
+        child.start()
+        received = ours.recv()
+        assert finished(child) == 0
+        assert received._semlock is lock._semlock
+        # The memory has one owner: it is given back once, and only when both are gone.
+        address = lock._semlock.block.address
+        del received
+        assert make()._semlock.handle != address
+        assert lock.acquire(timeout=LONG)
+        lock.release()
+
+
+def test_memory_that_is_being_given_back_is_not_taken() -> None:
+    semlock: Any = Lock()._semlock
+    epoch = semlock._take_epoch()
+    with pytest.raises(LookupError):
+        _ = semlock.block
+    semlock._epoch = epoch
+    assert semlock.block is semlock.block
+    assert semlock._take_epoch() is None

@@ -276,3 +276,60 @@ def test_sigint_at_random_moments() -> None:
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
         signal.signal(signal.SIGALRM, before)
+
+
+class HandlerError(Exception):
+    """What the handler of a signal raises."""
+
+
+def test_an_interrupt_anywhere_in_a_with_block_leaves_it_free(lock: Any) -> None:
+    """A handler may run where a function begins and where one written in C returns."""
+    places = 0
+
+    def interrupt_at(number: int) -> None:
+        seen = 0
+
+        def look(_frame: object, event: str, _argument: object) -> None:
+            nonlocal seen
+            if event in ("call", "c_return"):
+                seen += 1
+                if seen == number:
+                    sys.setprofile(None)
+                    raise HandlerError
+
+        try:
+            sys.setprofile(look)
+            with lock:
+                pass
+        finally:
+            sys.setprofile(None)
+
+    while True:
+        try:
+            interrupt_at(places + 1)
+        except HandlerError:
+            places += 1
+        else:
+            break
+        assert not lock._semlock._is_mine()
+        assert in_thread(lock.acquire, False) is True  # and the thread's end gives it back
+        with pytest.warns(OwnerDiedWarning), lock:
+            pass
+    assert places >= 3
+
+
+def test_dropped_while_it_is_held() -> None:
+    """The list of a thread's mutexes is in the mutexes; the memory of such a one is not reused."""
+
+    def hold_and_drop() -> bool:
+        dropped, other = RLock(robust=True), Lock(robust=True)
+        address = dropped._semlock.block.address  # type: ignore[attr-defined]
+        dropped.acquire()
+        other.acquire()
+        del dropped
+        others = [Lock(robust=True) for _ in range(200)]
+        other.release()
+        return address not in [one._semlock.block.address for one in others]  # type: ignore[attr-defined]
+
+    assert in_thread(hold_and_drop) is True
+    Lock(robust=True)  # the thread has ended, so its memory is free again

@@ -102,10 +102,16 @@ def set_forkserver_preload(module_names: Iterable[str]) -> None:
 
 def _late(name: str) -> Any:
     """A class that is imported when it is first used."""
-    # Only here: the package imports this module, and what is asked for is dear to import.
-    import processing_core
+    cls = _classes.get(name)
+    if cls is None:
+        # Only here: the package imports this module, and what is asked for is dear to import.
+        import processing_core
 
-    return getattr(processing_core, name)
+        cls = _classes[name] = getattr(processing_core, name)
+    return cls
+
+
+_classes: dict[str, Any] = {}
 
 
 def _checked_text(value: object, what: str) -> str:
@@ -163,12 +169,12 @@ class BaseContext:
 
     def Lock(self, *, robust: bool = False) -> synchronize.Lock:  # noqa: N802 - documented name
         """A lock. See ``processing_core.Lock``."""
-        made: synchronize.Lock = _late("Lock")(robust=robust)
+        made: synchronize.Lock = _late("Lock")(robust=True) if robust else _late("Lock")()
         return made
 
     def RLock(self, *, robust: bool = False) -> synchronize.RLock:  # noqa: N802 - documented name
         """A lock that its owner may take again. See ``processing_core.RLock``."""
-        made: synchronize.RLock = _late("RLock")(robust=robust)
+        made: synchronize.RLock = _late("RLock")(robust=True) if robust else _late("RLock")()
         return made
 
     def Semaphore(self, value: int = 1) -> synchronize.Semaphore:  # noqa: N802 - documented name

@@ -32,7 +32,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["Arena", "Block", "allocate", "arenas_of_this_process"]
+__all__ = ["Arena", "Block", "allocate", "allocate_copy", "arenas_of_this_process"]
 
 # Only what is used of it takes memory (see SharedFile); where that cannot be, less is asked for.
 ARENA_BYTES = 16 << 20
@@ -57,6 +57,13 @@ class Block:
         # Whether another process may have been told of it.
         self.shared = False
 
+    @classmethod
+    def adopt(cls, arena: Arena, offset: int, size: int, epoch: int) -> Block:
+        """A block of what allocate_copy() has given."""
+        block = cls(arena, offset, size)
+        block._epoch = epoch
+        return block
+
     def words(self, start: int = 0, count: int | None = None) -> memoryview:
         """The block as 8-byte words; ``start`` and ``count`` in words."""
         first = self.offset // 8 + start
@@ -66,6 +73,12 @@ class Block:
     def view(self) -> memoryview:
         """The block as bytes."""
         return self.arena.bytes[self.offset : self.offset + self.size]
+
+    def give_up(self) -> tuple[Arena, int, int]:
+        """Leave to the caller what nobody else knows: the arena, offset and epoch."""
+        place = self.arena, self.offset, self._epoch
+        self.shared = True
+        return place
 
     def __del__(self) -> None:
         # One that is shared is let go when its weak reference is cleared, since until then another
@@ -337,6 +350,30 @@ def allocate(size: int) -> Block:
         block = arena.allocate(size)
         assert block is not None
         return block
+
+
+def allocate_copy(data: bytes) -> tuple[Arena, int, int]:
+    """Memory for ``data``, whose length is that of a class of sizes, with a copy of it.
+
+    Returns the arena, offset and epoch, by which ``Arena.drop`` gives it back or ``Block.adopt``
+    makes a block of it: a small object has them instead of a block, which saves half of the time.
+
+    :raises MemoryError: when there is no room
+    """
+    size = len(data)
+    if _Own.arenas:
+        arena = _Own.arenas[-1]
+        offset: int | None
+        try:
+            offset = arena.allocator.free[size].pop()
+        except (KeyError, IndexError):
+            offset = None
+        if offset is not None:
+            arena.bytes[offset : offset + size] = data
+            return arena, offset, arena.epoch
+    block = allocate(size)
+    block.view()[:] = data
+    return block.give_up()
 
 
 def arenas_of_this_process() -> list[Arena]:

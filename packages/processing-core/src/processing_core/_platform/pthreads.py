@@ -19,8 +19,17 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
     from mmap import mmap
+    from typing import Any
 
-__all__ = ["MUTEX_BYTES", "SEMAPHORE_BYTES", "Pthreads", "pthreads"]
+__all__ = [
+    "HOLDER_MASK",
+    "MUTEX_BYTES",
+    "SEMAPHORE_BYTES",
+    "Pthreads",
+    "address_of",
+    "object_of",
+    "pthreads",
+]
 
 # sizeof(pthread_mutex_t) is at most 48 and sizeof(sem_t) 32 on every glibc platform; both are given
 # a cache line of their own.
@@ -28,9 +37,14 @@ MUTEX_BYTES = 64
 SEMAPHORE_BYTES = 64
 
 _PROCESS_SHARED = 1
+_RECURSIVE = 1  # PTHREAD_MUTEX_RECURSIVE_NP: its owner may lock it again
 _ERROR_CHECK = 2  # PTHREAD_MUTEX_ERRORCHECK_NP: locking it twice is an error, not a deadlock
 _ROBUST = 1
 _CLOCK_MONOTONIC = 1
+
+# A robust mutex begins with two unsigned ints: the thread that holds it (gettid(2)), zero without
+# one, with two bits for the kernel (FUTEX_TID_MASK, get_robust_list(2)); and how often it does.
+HOLDER_MASK = 0x3FFFFFFF
 
 
 class Pthreads:
@@ -84,21 +98,14 @@ class Pthreads:
 
         self.reference = reference
 
-        attributes = (ctypes.c_char * 64)()
-        for call in (
-            holding.pthread_mutexattr_init(attributes),
-            holding.pthread_mutexattr_setpshared(attributes, _PROCESS_SHARED),
-            holding.pthread_mutexattr_setrobust(attributes, _ROBUST),
-            holding.pthread_mutexattr_settype(attributes, _ERROR_CHECK),
-        ):
-            if call:
-                raise OSError(call, os.strerror(call))
+        checking = self._attributes(_ERROR_CHECK)
+        counting = self._attributes(_RECURSIVE)
         init_mutex = holding.pthread_mutex_init
         init_mutex.argtypes = (address, address)
 
-        def init_mutex_at(where: int) -> None:
+        def init_mutex_at(where: int, recursive: bool = False) -> None:
             """Make the memory a mutex that nobody holds."""
-            if code := init_mutex(where, attributes):
+            if code := init_mutex(where, counting if recursive else checking):
                 raise OSError(code, os.strerror(code))
 
         self.init_mutex = init_mutex_at
@@ -131,6 +138,42 @@ class Pthreads:
 
         self.timedlock: Callable[[int, float], int] = timedlock_for
 
+    @staticmethod
+    def _attributes(kind: int) -> object:
+        import ctypes
+
+        holding = ctypes.PyDLL(None)
+        attributes = (ctypes.c_char * 64)()
+        for code in (
+            holding.pthread_mutexattr_init(attributes),
+            holding.pthread_mutexattr_setpshared(attributes, _PROCESS_SHARED),
+            holding.pthread_mutexattr_setrobust(attributes, _ROBUST),
+            holding.pthread_mutexattr_settype(attributes, kind),
+        ):
+            if code:
+                raise OSError(code, os.strerror(code))
+        return attributes
+
+    @staticmethod
+    def unlocking(
+        after: Callable[[int, object, tuple[Any, ...]], None], ignored: int
+    ) -> Callable[..., None]:
+        """A function that unlocks before anything else happens, and then calls ``after``: a signal
+        handler that raises, which only can while Python runs, finds the mutex unlocked.
+
+        Its arguments are an object that has ``_as_parameter_``, the address of the mutex, and so
+        many more, whatever they are. ``after`` gets the error number, the function and these.
+        """
+        import ctypes
+
+        # Arguments that a function in C does not know of do no harm: its caller removes them.
+        arguments = [ctypes.py_object] * ignored
+        prototype = ctypes.PYFUNCTYPE(ctypes.c_int, ctypes.c_void_p, *arguments)
+        function: Any = prototype(("pthread_mutex_unlock", ctypes.PyDLL(None)))
+        function.errcheck = after
+        made: Callable[..., None] = function
+        return made
+
 
 class _Loaded:
     tried = False
@@ -158,6 +201,13 @@ def _load() -> Pthreads | None:
         return Pthreads()
     except (ImportError, AttributeError, OSError):
         return None  # an interpreter built without ctypes, or a C library without these functions
+
+
+def object_of(number: int) -> Any:
+    """The object that has this ``id()``; there must be one."""
+    import ctypes
+
+    return ctypes.cast(number, ctypes.py_object).value
 
 
 def address_of(memory: object) -> int:

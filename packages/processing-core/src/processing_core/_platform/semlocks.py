@@ -10,18 +10,15 @@ from __future__ import annotations
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, Self
+    from typing import Any, Protocol, Self
 
-    class SemLock:
-        """The type of ``_multiprocessing.SemLock``."""
+    class SemaphoreLike(Protocol):
+        """What operates a semaphore, whatever that is made of."""
 
-        SEM_VALUE_MAX: int
-        handle: int
-        kind: int
-        maxvalue: int
-
-        @classmethod
-        def _rebuild(cls, handle: int, kind: int, maxvalue: int, name: str | None, /) -> Self: ...
+        @property
+        def kind(self) -> int: ...
+        @property
+        def maxvalue(self) -> int: ...
         def acquire(self, block: bool = True, timeout: float | None = None) -> bool: ...
         def release(self) -> None: ...
         def __enter__(self) -> bool: ...
@@ -36,6 +33,15 @@ if TYPE_CHECKING:
         def _is_mine(self) -> bool: ...
         def _get_value(self) -> int: ...
         def _is_zero(self) -> bool: ...
+
+    class SemLock(SemaphoreLike):
+        """The type of ``_multiprocessing.SemLock``."""
+
+        SEM_VALUE_MAX: int
+        handle: int
+
+        @classmethod
+        def _rebuild(cls, handle: int, kind: int, maxvalue: int, name: str | None, /) -> Self: ...
         def _after_fork(self) -> None: ...
 
     AVAILABLE: bool

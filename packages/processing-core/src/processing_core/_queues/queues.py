@@ -87,8 +87,8 @@ class Queue(_Shared[ItemT]):
     """A first in, first out queue of objects for any number of processes and threads.
 
     :param maxsize: how many items there may be at most; 0 or less for any number
-    :param max_bytes: how much their pickles and buffers may take together, in bytes; None for as
-        much as there is memory
+    :param max_bytes: how much their pickles and buffers may take together, in bytes, those of bytes
+        objects being what they are; None for as much as there is memory
     :param ctx: ignored; a queue works with every start method
 
     :raises InvalidType: (a TypeError) when a limit is not a number

@@ -26,12 +26,13 @@ from processing_core._platform.children import has_ended
 from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.patience import BUDGETS, Patience, look
 from processing_core._platform.polling import wait_for
-from processing_core._platform.pthreads import Pthreads, address_of, pthreads
+from processing_core._platform.pthreads import address_of, pthreads
+from processing_core._platform.record_locks import RecordLock
 from processing_core._platform.semlocks import SEM_VALUE_MAX, SEMAPHORE, SemLock
 from processing_core._platform.shared_file import SharedFile
 from processing_core._ring import layout
 from processing_core._ring.blocks import BlockTable
-from processing_core._ring.guards import FileMutexes, Guard, TooLateError
+from processing_core._ring.guards import Guard, TooLateError
 from processing_core._ring.layout import (
     ATTENTION,
     BYTES_IN,
@@ -120,24 +121,34 @@ class Channel:
 
     def _make_guards(self) -> None:
         file = self._file
-        functions: Pthreads | FileMutexes | None = pthreads()
+        functions = pthreads()
         self._base = 0
         # The semaphores of sleepers, each made when this process first needs it.
         self._semaphores: dict[tuple[int, int], SemLock] = {}
-        if isinstance(functions, Pthreads):
-            self._base = base = address_of(file.map)
-            places = [(base + offset, offset) for offset in layout.MUTEXES]
-        else:
-            functions = FileMutexes(file.descriptor, self._words)
-            places = [(0, 0), (1, 0)]
-        memory = file.map
-        self._putting = Guard(functions, memory, *places[0], self._recover_putting)
-        self._getting = Guard(functions, memory, *places[1], self._recover_getting)
-        if os.uname().machine.lower() not in ORDERED:
-            self._putting = Guard(functions, memory, *places[0], self._recover_all)
-            self._getting = self._putting
-        # The same for both guards: what they lock is given by address.
+        if functions is not None:
+            self._base = address_of(file.map)
+        recover = (self._recover_putting, self._recover_getting)
+        one_guard = os.uname().machine.lower() not in ORDERED
+        if one_guard:
+            recover = (self._recover_all, self._recover_all)
+        guards = [
+            Guard(
+                functions or self._record_lock(byte),
+                file.map,
+                self._base + layout.MUTEXES[byte],
+                layout.MUTEXES[byte],
+                recover[byte],
+            )
+            for byte in range(1 if one_guard else 2)
+        ]
+        self._putting, self._getting = guards[0], guards[-1]
+        # The same for both guards: what they lock is given by a key.
         self._trylock, self._unlock = self._putting.trylock, self._putting.unlock
+
+    def _record_lock(self, byte: int) -> RecordLock:
+        lock = RecordLock(self._file.descriptor, byte)
+        lock.word = self._words[layout.USERS[byte] :][:1]
+        return lock
 
     @classmethod
     def _create(cls, maxsize: int, ceiling: int) -> tuple[Any, ...]:
@@ -393,8 +404,6 @@ class Channel:
         if self._holder is not None:
             os.close(self._holder)
         self._holder, self._token = self._token, None
-        self._putting.after_fork_in_child()
-        self._getting.after_fork_in_child()
 
 
 class Waiter:

@@ -9,16 +9,14 @@ from __future__ import annotations
 import errno
 import os
 import sys
-import threading
 import time
 import weakref
+from operator import methodcaller
 
 assert sys.platform != "win32"
 
-import fcntl
-
 from processing_core._platform.pthreads import Pthreads
-from processing_core._ring.layout import USERS
+from processing_core._platform.record_locks import RecordLock
 from processing_core.errors import MisuseError
 
 TYPE_CHECKING = False
@@ -29,7 +27,7 @@ if TYPE_CHECKING:
 
     ResultT = TypeVar("ResultT")
 
-__all__ = ["DEADLOCK", "FileMutexes", "Guard", "TooLateError"]
+__all__ = ["DEADLOCK", "Guard", "TooLateError"]
 
 DEADLOCK = errno.EDEADLK
 # How often to try for a mutex that is taken before sleeping for it, since operations take
@@ -38,7 +36,10 @@ TRIALS = 10
 YIELDS = 100
 # The longest sleep for a mutex before signal handlers may run: its holder may be stopped.
 SLEEP_SECONDS = 0.05
-LOOK_SECONDS = 0.0005
+
+
+# What a guard does with a RecordLock, which is its own key.
+_TRYLOCK, _UNLOCK = methodcaller("trylock", None), methodcaller("unlock", None)
 
 
 class TooLateError(Exception):
@@ -58,7 +59,7 @@ class Guard:
 
     def __init__(
         self,
-        functions: Pthreads | FileMutexes,
+        functions: Pthreads | RecordLock,
         memory: mmap.mmap,
         address: int,
         offset: int,
@@ -69,8 +70,8 @@ class Guard:
         self.key: object
         self.trylock: Callable[[Any], int]
         self.unlock: Callable[[Any], int]
-        if isinstance(functions, FileMutexes):
-            self.key, self.trylock, self.unlock = address, functions.trylock, functions.unlock
+        if isinstance(functions, RecordLock):
+            self.key, self.trylock, self.unlock = functions, _TRYLOCK, _UNLOCK
         else:
             self.key = functions.reference(memory, offset)
             self.trylock, self.unlock = functions.trylock_by, functions.unlock_by
@@ -121,71 +122,3 @@ class Guard:
         finally:
             if code != DEADLOCK:
                 self.unlock(self.key)
-
-    def after_fork_in_child(self) -> None:
-        """Other threads' locks are not the child's."""
-        if isinstance(self._functions, FileMutexes):
-            self._functions.after_fork_in_child()
-
-
-class FileMutexes:
-    """Mutexes for where there are no robust ones, with the same functions.
-
-    Each is a byte of the file: a lock between the threads of a process, and a record lock between
-    processes, which the kernel frees with its process. A word says which process holds it: whoever
-    gets it and finds another's number there takes over from one that was killed.
-    """
-
-    __slots__ = ("_descriptor", "_holders", "_threads", "_words")
-
-    def __init__(self, descriptor: int, words: memoryview) -> None:
-        self._descriptor = descriptor
-        self._words = words
-        self.after_fork_in_child()
-
-    def after_fork_in_child(self) -> None:
-        """Other threads' locks are not the child's."""
-        self._threads = [threading.Lock() for _ in USERS]
-        self._holders: list[int | None] = [None for _ in USERS]
-
-    def trylock(self, byte: int) -> int:
-        """Take it if it is free; returns an error number as pthreads do."""
-        me = threading.get_ident()
-        if self._holders[byte] == me:
-            return errno.EDEADLK
-        if not self._threads[byte].acquire(blocking=False):
-            return errno.EBUSY
-        try:
-            fcntl.lockf(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB, 1, byte)
-        except OSError as error:
-            self._threads[byte].release()
-            if error.errno in (errno.EACCES, errno.EAGAIN):
-                return errno.EBUSY
-            raise
-        self._holders[byte] = me
-        user = USERS[byte]
-        before, self._words[user] = self._words[user], os.getpid()
-        return errno.EOWNERDEAD if before else 0
-
-    def timedlock(self, byte: int, seconds: float) -> int:
-        """Take it, waiting for so long at most."""
-        end = time.monotonic() + seconds
-        while (code := self.trylock(byte)) == errno.EBUSY:
-            if time.monotonic() >= end:
-                return errno.ETIMEDOUT
-            time.sleep(LOOK_SECONDS)
-        return code
-
-    def consistent(self, _byte: int) -> int:
-        """What a killed process left was put right."""
-        return 0
-
-    def unlock(self, byte: int) -> int:
-        """Give it back; EPERM when this thread does not hold it."""
-        if self._holders[byte] != threading.get_ident():
-            return errno.EPERM
-        self._words[USERS[byte]] = 0
-        fcntl.lockf(self._descriptor, fcntl.LOCK_UN, 1, byte)
-        self._holders[byte] = None
-        self._threads[byte].release()
-        return 0

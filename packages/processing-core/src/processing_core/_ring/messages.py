@@ -1,5 +1,8 @@
 """Owns how objects become messages of a channel and messages objects: put and get.
 
+A PLAIN message is a pickle, a RAW one a bytes object as it is, and a SPECIAL one the label of a
+parcel.
+
 Getting never loses a message to a signal handler that raises: what was taken and not returned is
 kept for the next call in the same process.
 """
@@ -13,7 +16,7 @@ from collections import deque
 
 assert sys.platform != "win32"
 
-from processing_core._cpickle import PROTOCOL, dumps, loads
+from processing_core._cpickle import loads
 from processing_core._generic import TYPE_CHECKING, Container, ItemT
 from processing_core._platform import holds
 from processing_core._platform.mailbox import Mailbox
@@ -29,16 +32,25 @@ from processing_core._ring.channel import (
 from processing_core._ring.guards import DEADLOCK, TooLateError
 from processing_core._ring.layout import COUNT_ONE, GETTERS, HEAD, LOW_32, LOW_64, PUTTERS, TAIL
 from processing_core._ring.parcels import NO_BLOCK, Label, Mapped, Parcel, fill, map_privately
-from processing_core._ring.ring import KEPT_END, MARK_BYTES, PLAIN, SPECIAL
+from processing_core._ring.ring import (
+    KEPT_END,
+    LENGTH,
+    LOW_KINDS,
+    MARK_BYTES,
+    PLAIN,
+    RAW,
+    SPECIAL,
+)
 from processing_core._serialize.packer import Packer
-from processing_core._serialize.packing import LEAF_LENGTH, pack
+from processing_core._serialize.packing import pack
 from processing_core.errors import ClosedError, InvalidArgument, SerializationError
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
     from typing import Any, TypeAlias
 
-    Message: TypeAlias = "bytes | Parcel | Ready"
+    # A pickle, a parcel, or an object that is rebuilt already, as the only element of a tuple.
+    Message: TypeAlias = "bytes | Parcel | tuple[Any]"
 
 __all__ = ["MessageChannel"]
 
@@ -46,15 +58,6 @@ __all__ = ["MessageChannel"]
 FIRST_LOOKS = 40
 # A message of at most this size lies in the ring.
 INLINE_BYTES = 32 << 10
-
-
-class Ready:
-    """A message that was rebuilt for a call that did not return it."""
-
-    __slots__ = ("value",)
-
-    def __init__(self, value: Any) -> None:
-        self.value = value
 
 
 class MessageChannel(Container[ItemT], Channel):
@@ -107,9 +110,11 @@ class MessageChannel(Container[ItemT], Channel):
         if not self._direct or timeout is not None:
             self._put_by_steps(obj, moment(block, timeout))
             return
-        if type(obj) is bytes and len(obj) <= LEAF_LENGTH:  # type: ignore[arg-type]
-            data = dumps(obj, PROTOCOL)
+        data: bytes
+        if type(obj) is bytes and len(obj) <= INLINE_BYTES:  # type: ignore[arg-type]
+            data, kind = obj, RAW  # type: ignore[assignment]
         else:
+            kind = PLAIN
             packed = pack(obj)
             if type(packed) is not bytes or len(packed) > INLINE_BYTES:
                 self._put_parcel(packed, None)
@@ -127,14 +132,14 @@ class MessageChannel(Container[ItemT], Channel):
             tail = words[0]  # TAIL
             position = self._position if tail == self._last_tail else self._find_end(tail)
             if position + need <= self._end and (position < KEPT_END or tail != words[8]):
-                words[position >> 3] = length
+                words[position >> 3] = length | kind
                 start = position + 8
                 self._memory[start : start + length] = data
                 self._position = position + need
                 words[0] = self._last_tail = tail + (need >> 4) + COUNT_ONE & LOW_64
             else:
                 self._last_tail = -1
-                self._ring.push(data)
+                self._ring.push(data, kind)
             if words[16]:  # GETTERS
                 self._wake_getters()
         finally:
@@ -154,26 +159,34 @@ class MessageChannel(Container[ItemT], Channel):
     def _put_by_steps(self, obj: Any, limit: float | None) -> None:
         """As put(), for a queue with limits and one that is closed."""
         self._check_open()
+        if type(obj) is bytes and len(obj) <= INLINE_BYTES:
+            self._put_limited(RAW, obj, len(obj), None, limit)
+            return
         packed = pack(obj)
         if isinstance(packed, Packer) or len(packed) > INLINE_BYTES:
             self._put_parcel(packed, limit)
         else:
-            self._put_limited(packed, len(packed), None, limit)
+            self._put_limited(PLAIN, packed, len(packed), None, limit)
 
     def _put_limited(
-        self, data: bytes, weight: int, prepare: Callable[[], bool] | None, limit: float | None
+        self,
+        kind: int,
+        data: bytes,
+        weight: int,
+        prepare: Callable[[], bool] | None,
+        limit: float | None,
     ) -> None:
         """Put a message that there may be no room for.
 
-        ``prepare``, for a SPECIAL one, is called with the guard held before it is put, and returns
-        whether that can go on.
+        ``prepare`` is called with the guard held before it is put, and returns whether that can go
+        on.
         """
         self._check_weight(weight)
 
         def attempt() -> bool:
             if self._is_full(weight) or (prepare is not None and not prepare()):
                 return False
-            if not self._ring.push(data, PLAIN if prepare is None else SPECIAL, weight):
+            if not self._ring.push(data, kind, weight):
                 return False
             if self._words[GETTERS]:
                 self._wake_getters()
@@ -191,24 +204,27 @@ class MessageChannel(Container[ItemT], Channel):
 
     def _put_many(self, objects: Iterable[Any]) -> None:
         """Put all or, on an exception, none; for channels without a limit."""
+        kinds: list[int] = []
         messages: list[bytes] = []
         for obj in objects:
-            if type(obj) is bytes and len(obj) <= LEAF_LENGTH:
-                messages.append(dumps(obj, PROTOCOL))
+            if type(obj) is bytes and len(obj) <= INLINE_BYTES:
+                kinds.append(RAW)
+                messages.append(obj)
                 continue
             data = pack(obj)
             if isinstance(data, Packer) or len(data) > INLINE_BYTES:
                 # Those before it first, to keep the order.
-                self._put_all(messages)
-                messages = []
+                self._put_all(kinds, messages)
+                kinds, messages = [], []
                 self._put_parcel(data, None)
             else:
+                kinds.append(PLAIN)
                 messages.append(data)
-        self._put_all(messages)
+        self._put_all(kinds, messages)
 
-    def _put_all(self, messages: list[bytes]) -> None:
+    def _put_all(self, kinds: list[int], messages: list[bytes]) -> None:
         def push() -> None:
-            self._ring.push_many(messages)
+            self._ring.push_many(kinds, messages)
             if self._words[GETTERS]:
                 self._wake_getters(len(messages))
 
@@ -247,7 +263,7 @@ class MessageChannel(Container[ItemT], Channel):
                     self._table.assign(label.block)
                 return not descriptors or self._mailbox.put(_number(self._words[TAIL]), descriptors)
 
-            self._put_limited(label.encode(), label.weight, prepare, limit)
+            self._put_limited(SPECIAL, label.encode(), label.weight, prepare, limit)
         except BaseException:
             if label.block != NO_BLOCK:
                 self._give_back(label.block, unless_queued=True)
@@ -286,7 +302,7 @@ class MessageChannel(Container[ItemT], Channel):
         if not self._direct or timeout is not None or self._kept:
             return self._get_by_steps(moment(block, timeout))  # type: ignore[no-any-return]
         data: Message | None = None
-        loading = False
+        loading, word = False, PLAIN
         try:
             # The hot path: Guard.run and Ring.pop with nothing that is not needed here. Its
             # invariant is theirs: until the store to HEAD the message is in the queue, from then on
@@ -306,20 +322,24 @@ class MessageChannel(Container[ItemT], Channel):
                 head = words[8]
                 if head != words[0]:
                     position = (head & LOW_32) << 4
-                    length = words[position >> 3]
-                    if length <= LOW_32:
+                    word = words[position >> 3]
+                    if word <= LOW_KINDS:
                         position += 8
+                        length = word & LENGTH
                         data = self._memory[position : position + length]
                         words[8] = head + (length + 23 >> 4) + COUNT_ONE & LOW_64
                         if words[24]:  # PUTTERS
                             self._wake_putters()
-                        if position >= KEPT_END:
+                        if position >= KEPT_END and words[8] == words[0]:
                             self._tidy()
                     else:
+                        word = PLAIN
                         data = self._take()
             finally:
                 if code != DEADLOCK:
                     self._unlock(key)
+            if word >= RAW:
+                return data  # type: ignore[return-value]
             if data is None:
                 data = self._wait_and_take(None if block else 0.0)
             loading = True
@@ -329,7 +349,9 @@ class MessageChannel(Container[ItemT], Channel):
         except TooLateError:
             raise queue.Empty from None
         except BaseException as error:
-            self._keep(data, error, loading=loading)
+            self._keep(
+                (data,) if word >= RAW and data is not None else data, error, loading=loading
+            )
             raise
 
     def _keep(self, data: Message | None, error: BaseException, *, loading: bool) -> None:
@@ -352,11 +374,12 @@ class MessageChannel(Container[ItemT], Channel):
 
     def _take(self) -> Message | None:
         """With the consumers' guard: take the oldest message, None when there is none."""
-        data = self._ring.pop(self._accept)
-        if data is None:
+        popped = self._ring.pop(self._accept)
+        if popped is None:
             return None
+        kind, data = popped
         # The descriptors and the block of a SPECIAL one came before it was removed.
-        message = data if isinstance(data, bytes) else self._accepted
+        message = self._accepted if kind == SPECIAL else (data,) if kind == RAW else data
         try:
             if self._words[PUTTERS]:
                 self._wake_putters()
@@ -441,23 +464,27 @@ class MessageChannel(Container[ItemT], Channel):
             append, rebuild = results.append, self._rebuild
             for data in taken:
                 # One by one, because what failed must be known.
-                append(loads(data) if type(data) is bytes else rebuild(data))
+                if type(data) is tuple:
+                    append(data[0])
+                else:
+                    append(loads(data) if type(data) is bytes else rebuild(data))
         except BaseException as error:
             if isinstance(error, queue.Empty) and not taken:
                 return results
             # The one that failed by itself is gone, as with get(); the others come again.
             done = len(results)
             skip = 0 if isinstance(error, KeyboardInterrupt) or done == len(taken) else 1
-            self._kept.extend([*map(Ready, results), *taken[done + skip :]])
+            self._kept.extend([*zip(results), *taken[done + skip :]])
             raise
         return results
 
     def _take_many(self, taken: list[Message], most: int) -> bool:
         """With the consumers' guard: take what is there, until there are ``most``."""
         while len(taken) < most:
-            plain = self._ring.pop_many(most - len(taken))
-            if plain:
-                taken.extend(plain)
+            kind, messages = self._ring.pop_many(most - len(taken))
+            if messages:
+                # In one step of C, as everything between taking and keeping.
+                taken.extend(zip(messages) if kind == RAW else messages)
                 continue
             data = self._take()
             if data is None:
@@ -473,8 +500,8 @@ class MessageChannel(Container[ItemT], Channel):
         """The object of a message."""
         if isinstance(data, bytes):
             return loads(data)
-        if isinstance(data, Ready):
-            return data.value
+        if isinstance(data, tuple):
+            return data[0]
         block = data.label.block
         if block == NO_BLOCK:
             return data.load(memoryview(b""), lambda _: None)

@@ -37,12 +37,14 @@ if TYPE_CHECKING:
         def __setitem__(self, index: slice, value: bytes, /) -> None: ...
 
 
-__all__ = ["PLAIN", "SPECIAL", "Ring"]
+__all__ = ["LENGTH", "LOW_KINDS", "PLAIN", "RAW", "SPECIAL", "Ring"]
 
-# Kinds of records, in the upper byte of the first word. A message is PLAIN or SPECIAL, which is for
-# the channel to interpret; the others lead on to where the next message is.
-PLAIN, SPECIAL, WRAP, LINK = 0, 1, 2, 3
-KIND_SHIFT = 56
+# Kinds of records, added to the length in the first word. A message is PLAIN, RAW or SPECIAL, which
+# is for the channel to interpret; the others lead on to where the next message is.
+PLAIN, RAW, SPECIAL, WRAP, LINK = 0, 1 << 31, 1 << 56, 2 << 56, 3 << 56
+# Of the first word: the length; and up to where it is a PLAIN or a RAW one.
+LENGTH = RAW - 1
+LOW_KINDS = LOW_32
 # Room for a WRAP or a LINK is kept behind every record.
 MARK_BYTES = 16
 START = 1 << (FIRST_SEGMENT - 1)
@@ -119,20 +121,22 @@ class Ring:
             weight = length if weight is None else weight
             if (words[BYTES_IN] - words[BYTES_OUT] & LOW_64) + weight > self.ceiling:
                 return False
-        if need + MARK_BYTES > limit - position or position >= KEPT_END:
+        drained = position >= KEPT_END and words[HEAD] == tail
+        if need + MARK_BYTES > limit - position or drained:
             position = self._make_room(position, need, position)
         if self.ceiling is not None and weight is not None:
             # Too high if the commit does not follow; recover() puts it right.
             words[BYTES_IN] = words[BYTES_IN] + weight & LOW_64
-        words[position >> 3] = length | kind << KIND_SHIFT
+        words[position >> 3] = length | kind
         start = position + 8
         self.memory[start : start + length] = data
         # The commit. TAIL's lower half takes the new position, the upper one message more.
         words[TAIL] = (((tail >> 32) + 1 & LOW_32) << 32) | (position + need) >> 4
         return True
 
-    def push_many(self, messages: Iterable[bytes]) -> None:
-        """Append messages as one: all of them or, on an exception, none. The ceiling is not asked.
+    def push_many(self, kinds: Iterable[int], messages: Iterable[bytes]) -> None:
+        """Append messages of PLAIN or RAW kind as one: all of them or, on an exception, none. The
+        ceiling is not asked.
 
         :raises MemoryError: when there is no room for them
         """
@@ -144,16 +148,16 @@ class Ring:
         limit = 1 << position.bit_length()
         if position < ahead < limit:
             limit = ahead
-        for data in messages:
+        for kind, data in zip(kinds, messages, strict=True):
             length = len(data)
             need = (length + 23) & ~15
-            if need + MARK_BYTES > limit - position or position >= KEPT_END:
+            if need + MARK_BYTES > limit - position or position == start >= KEPT_END:
                 # The segments in between are in use, though TAIL does not say so yet.
                 position = self._make_room(position, need, start)
                 limit = 1 << position.bit_length()
                 if position < ahead < limit:
                     limit = ahead
-            words[position >> 3] = length
+            words[position >> 3] = length | kind
             begin = position + 8
             memory[begin : begin + length] = data
             position += need
@@ -177,19 +181,19 @@ class Ring:
         if drained and base >= KEPT_END and need + 2 * MARK_BYTES <= START:
             # Back from a large segment to the first.
             words[NEXT + segment] = FIRST_SEGMENT
-            words[position >> 3] = LINK << KIND_SHIFT | FIRST_SEGMENT
+            words[position >> 3] = LINK | FIRST_SEGMENT
             return START
         limit = head if position < head < 2 * base else 2 * base
         if need + MARK_BYTES <= limit - position:
             return position
         if base <= head <= position and base + need + MARK_BYTES <= head:
             # Begin anew in the same segment, before the head.
-            words[position >> 3] = WRAP << KIND_SHIFT
+            words[position >> 3] = WRAP
             return base
         used = self._used_segments(head, origin) | self._used_segments(origin, position)
         target = self._free_segment(used, segment, need)
         words[NEXT + segment] = target
-        words[position >> 3] = LINK << KIND_SHIFT | target
+        words[position >> 3] = LINK | target
         return 1 << (target - 1)
 
     def _used_segments(self, head: int, tail: int) -> set[int]:
@@ -218,11 +222,11 @@ class Ring:
 
     # Getting
 
-    def pop(self, accept: Callable[[bytes], int] | None = None) -> bytes | tuple[bytes, int] | None:
-        """Remove the oldest message and return it; None when there is none.
+    def pop(self, accept: Callable[[bytes], int] | None = None) -> tuple[int, bytes] | None:
+        """Remove the oldest message and return its kind and bytes; None when there is none.
 
-        A SPECIAL one is returned as a pair with what ``accept`` made of it, which is called before
-        the message is removed, and an exception of which leaves it where it is.
+        ``accept`` is called with a SPECIAL one before that is removed, and returns its weight. An
+        exception leaves the message where it is.
         """
         words = self.words
         head = words[HEAD]
@@ -230,20 +234,17 @@ class Ring:
             return None
         position = (head & LOW_32) << 4
         word = words[position >> 3]
-        while word >> KIND_SHIFT > SPECIAL:
+        while word >= WRAP:
             position = self._follow(head, position, word)
             head = words[HEAD]
             word = words[position >> 3]
-        length = word & LOW_32
+        weight = length = word & LENGTH
         start = position + 8
         data = self.memory[start : start + length]
-        if word >> KIND_SHIFT:
+        if word >= SPECIAL:
             assert accept is not None
             weight = accept(data)
-            result: bytes | tuple[bytes, int] = data, weight
-        else:
-            weight = length
-            result = data
+        result = word - length, data
         if self.ceiling is not None:
             words[BYTES_OUT] = words[BYTES_OUT] + weight & LOW_64
         position += (length + 23) & ~15
@@ -252,8 +253,10 @@ class Ring:
         words[HEAD] = head
         return result
 
-    def pop_many(self, most: int) -> list[bytes]:
-        """Remove the oldest messages, as far as they are PLAIN, as one; at most so many."""
+    def pop_many(self, most: int) -> tuple[int, list[bytes]]:
+        """Remove the oldest messages as one, at most so many, as far as all are PLAIN or all RAW;
+        returns which and them.
+        """
         words, memory = self.words, self.memory
         head, tail = words[HEAD], words[TAIL]
         position = (head & LOW_32) << 4
@@ -261,10 +264,11 @@ class Ring:
         taken: list[bytes] = []
         append = taken.append
         weight = 0
+        kind = words[position >> 3] & RAW
         for _ in range(count):
-            length = words[position >> 3]
-            if length > LOW_32:
-                break  # a mark, or a SPECIAL one: pop() knows what to do
+            length = words[position >> 3] - kind
+            if not 0 <= length <= LENGTH:
+                break  # another kind, or a mark
             start = position + 8
             append(memory[start : start + length])
             weight += length
@@ -273,11 +277,11 @@ class Ring:
             if self.ceiling is not None:
                 words[BYTES_OUT] = words[BYTES_OUT] + weight & LOW_64
             words[HEAD] = ((head >> 32) + len(taken) & LOW_32) << 32 | position >> 4
-        return taken
+        return kind, taken
 
     def _follow(self, head: int, position: int, word: int) -> int:
         """Move the head on to where a WRAP or a LINK leads; returns that."""
-        if word >> KIND_SHIFT == WRAP:
+        if word == WRAP:
             return 1 << (position.bit_length() - 1)
         target: int = 1 << ((word & LOW_32) - 1)
         # A step of its own: the segment that is left may be used again afterwards.
@@ -326,12 +330,12 @@ class Ring:
         position = (words[HEAD] & LOW_32) << 4
         for _ in range(len(self)):
             word = words[position >> 3]
-            while word >> KIND_SHIFT > SPECIAL:
-                if word >> KIND_SHIFT == WRAP:
+            while word >= WRAP:
+                if word == WRAP:
                     position = 1 << (position.bit_length() - 1)
                 else:
                     position = 1 << ((word & LOW_32) - 1)
                 word = words[position >> 3]
-            length = word & LOW_32
-            yield word >> KIND_SHIFT, self.memory[position + 8 : position + 8 + length]
+            length = word & LENGTH
+            yield word - length, self.memory[position + 8 : position + 8 + length]
             position += (length + 23) & ~15

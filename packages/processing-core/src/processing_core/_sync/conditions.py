@@ -23,7 +23,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any, TypeVar
 
-    from processing_core._sync.shells import SemaphoreLike
+    from processing_core._platform.semlocks import SemaphoreLike
     from processing_core._sync.waiters import RoomLike
     from processing_core.abc import StartsProcesses
 

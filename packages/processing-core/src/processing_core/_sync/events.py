@@ -30,8 +30,10 @@ FLAG, TELLING = 0, 1
 # The first sleep of a wait is this long (seconds) at most, see set().
 FIRST_SLEEP = 0.1
 
-# Taking it is a memory barrier: what was written before is visible to all before what follows.
+# Taking it is a memory barrier: what was written before is visible to all before what follows. A
+# signal handler, or another thread, may find it taken and then takes one of its own.
 _barrier = threading.Lock()
+_cross, _uncross = _barrier.acquire, _barrier.release
 
 
 class Event(Shared):
@@ -45,7 +47,7 @@ class Event(Shared):
     signal handler may use an event whatever it interrupts, other than to wait.
     """
 
-    __slots__ = ("__weakref__", "_flag", "_room")
+    __slots__ = ("__weakref__", "_flag", "_room", "_seats_used")
 
     _room: RoomLike
 
@@ -58,6 +60,8 @@ class Event(Shared):
     def _assemble(self, *parts: Any) -> None:
         (self._room,) = parts
         self._flag = self._room.words
+        # One word, zero as long as nobody has ever waited.
+        self._seats_used = self._room.waiters.count
 
     def is_set(self) -> bool:
         """Whether the flag is set."""
@@ -67,17 +71,18 @@ class Event(Shared):
 
     def set(self) -> None:
         """Set the flag, and wake all who wait for it."""
-        waiters = self._room.waiters
-        if not waiters.are_there():
+        room, used = self._room, self._seats_used
+        if not (used[0] and room.waiters.are_there()):
             self._flag[FLAG] = 1
-            if _barrier.acquire(False):
-                _barrier.release()
+            if _cross(False):
+                _uncross()
+            else:
+                threading.Lock().acquire()
             # Who begins to wait now sees the flag, or is seen here. Only if this process is killed
             # at this very point nobody is seen; therefore they look again once.
-            if waiters.are_there():
-                waiters.hint_all()
+            if used[0] and room.waiters.are_there():
+                room.waiters.hint_all()
             return
-        room = self._room
         code = -1
         try:
             code = room.guard.lock()
@@ -101,11 +106,14 @@ class Event(Shared):
 
     def clear(self) -> None:
         """Make the flag not set."""
-        if self._flag[TELLING]:
+        flag = self._flag
+        if flag[TELLING]:
             self._finish()
-        self._flag[FLAG] = 0
-        if _barrier.acquire(False):
-            _barrier.release()
+        flag[FLAG] = 0
+        if _cross(False):
+            _uncross()
+        else:
+            threading.Lock().acquire()
 
     def _finish(self) -> None:
         """Let those finish who set the flag, or do it for one who was killed."""

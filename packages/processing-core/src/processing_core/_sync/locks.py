@@ -37,9 +37,9 @@ class Lock(Shell):
     A robust lock belongs to the thread that has acquired it: ``release`` by another raises
     MisuseError (an AssertionError), and so does an ``acquire`` that would wait for its own thread.
     Who gets it after its holder has died gets an OwnerDiedWarning as well. Where warnings are
-    errors, that is raised and the lock is free. A signal handler that raises at the very end of its
-    ``with`` block may leave it with the thread, which then has to release it; the plain kind is
-    released in C, where no handler runs.
+    errors, that is raised and the lock is free. A signal handler that raises leaves no lock taken
+    by a ``with`` block, robust or not: they are released in C, where no handler runs (without
+    ctypes, robust ones in Python).
     """
 
     __slots__ = ()

@@ -12,16 +12,16 @@ import os
 import sys
 from threading import get_native_id
 from time import monotonic
+from types import MethodType
 
 assert sys.platform != "win32"
 
-from processing_core import _lifecycle
 from processing_core._clock import checked_timeout
 from processing_core._memory.arena import Block, allocate
 from processing_core._platform.pthreads import (
+    HOLDER_MASK,
     MUTEX_BYTES,
     SEMAPHORE_BYTES,
-    Pthreads,
     pthreads,
 )
 from processing_core._platform.semlocks import (
@@ -38,92 +38,77 @@ from processing_core.errors import MisuseError, OwnerDiedWarning
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
-    from processing_core._sync.shells import SemaphoreLike
+    from processing_core._platform.semlocks import SemaphoreLike
 
-__all__ = ["RobustMutex", "new_robust"]
+__all__ = ["RobustLock", "new_robust"]
 
 # How long one who waits sleeps at most (seconds) before it looks whether the holder has died.
 SLEEP_SECONDS = 0.05
-# The word of the process that holds it, behind what the mutex needs.
-HOLDER = 7
 
 
-class RobustMutex:
-    """A robust lock, with the interface of SemLock.
+class RobustLock:
+    """A robust lock, with the interface of SemLock. Each kind of mutex has a subclass."""
 
-    Whether this thread has the mutex, the mutex itself knows. What is noted here of the thread and
-    its count is about the thread that has it, if it is one of this process.
-    """
+    __slots__ = ("__weakref__", "_changed", "block", "kind")
 
-    __slots__ = (
-        "__weakref__",
-        "_address",
-        "_changed",
-        "_depth",
-        "_functions",
-        "_holder",
-        "_owner",
-        "block",
-        "kind",
-        "maxvalue",
-    )
+    maxvalue = 1
+    _changed: SemLock | PolledChange
 
-    def __init__(self, functions: Pthreads | FileMutex, block: Block, kind: int) -> None:
+    def __init__(self, block: Block, kind: int) -> None:
         self.block = block
         self.kind = kind
-        self.maxvalue = 1
-        self._functions = functions
-        self._address = block.address
-        self._holder = block.words(HOLDER, 1)
-        self._changed: SemLock | PolledChange
-        if isinstance(functions, FileMutex):
-            functions.word = block.words(HOLDER - 1, 1)
-            self._changed = PolledChange()
-        else:
-            address = block.address + MUTEX_BYTES
-            self._changed = SemLock._rebuild(address, SEMAPHORE, SEM_VALUE_MAX, None)
-        self._owner = 0
-        self._depth = 0
+
+    def _try(self) -> int:
+        """Take it, if that can be done at once; returns an error number as pthreads do."""
+        raise NotImplementedError
+
+    def _depth(self) -> int:
+        """How often this thread has taken it."""
+        raise NotImplementedError
+
+    def _make_consistent(self) -> None:
+        """It may be given on although it was taken over."""
+        raise NotImplementedError
+
+    @property
+    def release(self) -> Callable[[], None]:
+        """Release it, once.
+
+        :raises MisuseError: (an AssertionError) when this thread does not hold it
+        """
+        raise NotImplementedError
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Acquire it; returns whether that was done.
 
         :raises MisuseError: (an AssertionError) when it would wait for its own thread for ever
         """
-        # If a signal handler raises, it stays with a thread that had it before.
-        was_mine = self._owner == get_native_id()
-        code: int | None = None
+        before = self._depth()
         try:
-            code = self._functions.trylock(self._address)
+            code = self._try()
             if code == errno.EBUSY and block:
                 end = None
                 if timeout is not None and (timeout := checked_timeout(timeout)) is not None:
                     end = monotonic() + timeout
-                code = errno.EBUSY
                 while code == errno.EBUSY and self._sleep(end):
-                    code = None
-                    code = self._functions.trylock(self._address)
+                    code = self._try()
             if code == errno.EBUSY:
                 return False
             if code == errno.EDEADLK:
-                return self._acquire_again(block, timeout)
+                return self._wait_for_itself(block, timeout)
             if code == errno.EOWNERDEAD:
-                self._functions.consistent(self._address)
+                self._make_consistent()
+                _warn()
             elif code:
                 raise OSError(code, os.strerror(code))
-            _held.add(self)
-            self._owner = get_native_id()
-            self._depth = 1
-            self._holder[0] = os.getpid()
-            if code == errno.EOWNERDEAD:
-                _warn()
         except BaseException:
-            if not was_mine:
-                if code in (None, errno.EOWNERDEAD):
-                    self._functions.consistent(self._address)
-                self._give_back()
+            # If a signal handler raises, this thread has it as often as it had before.
+            while self._depth() > before:
+                self._make_consistent()
+                self.release()
             raise
         return True
 
@@ -135,10 +120,7 @@ class RobustMutex:
         self._changed.acquire(True, pause)
         return True
 
-    def _acquire_again(self, block: bool, timeout: float | None) -> bool:
-        if self.kind == RECURSIVE:
-            self._depth += 1
-            return True
+    def _wait_for_itself(self, block: bool, timeout: float | None) -> bool:
         if not block:
             return False
         timeout = checked_timeout(timeout)
@@ -149,61 +131,156 @@ class RobustMutex:
             pass
         return False
 
-    def release(self) -> None:
-        """Release it, once.
-
-        :raises MisuseError: (an AssertionError) when this thread does not hold it
-        """
-        if self._owner != get_native_id():
-            raise MisuseError("a robust lock is released only by the thread that holds it")
-        if self._depth > 1:
-            self._depth -= 1
-        elif self._give_back():
-            raise MisuseError("a robust lock is released only by the thread that holds it")
-
-    def _give_back(self) -> int:
-        """Unlock the mutex if this thread has it; otherwise an error number, and no effect."""
-        if self._owner == get_native_id():
-            self._owner = 0
-            self._depth = 0
-            self._holder[0] = 0
-        code = self._functions.unlock(self._address)
-        if not code:
-            _held.discard(self)
-            if self._changed._is_zero():
-                self._changed.release()
-        return code
-
     __enter__ = acquire
 
-    def __exit__(self, *_: object) -> None:
-        self.release()
-
     def _count(self) -> int:
-        return self._depth
+        return self._depth() or int(self._is_held_here())
 
     def _is_mine(self) -> bool:
-        return self._depth > 0 and self._owner == get_native_id()
+        return self._depth() > 0
 
     def _get_value(self) -> int:
-        return int(not self._holder[0])
+        return int(not self._is_zero())
 
     def _is_zero(self) -> bool:
-        return self._holder[0] != 0
+        raise NotImplementedError
+
+    def _is_held_here(self) -> bool:
+        """Whether a thread of this process has it."""
+        raise NotImplementedError
 
 
-# Those that threads of this process hold: a mutex that is locked must stay where it is.
-_held: set[RobustMutex] = set()
+class NativeLock(RobustLock):
+    """One with a mutex of glibc. The mutex itself knows who holds it and how often, so there is
+    nothing that could differ from it.
+    """
+
+    __slots__ = ("_as_parameter_", "_state", "_trylock")
+
+    def __init__(self, block: Block, kind: int) -> None:
+        super().__init__(block, kind)
+        functions = pthreads()
+        assert functions is not None
+        self._as_parameter_ = block.address
+        self._trylock = functions.trylock
+        # The holder and how often it holds it.
+        self._state = block.view()[:8].cast("I")
+        address = block.address + MUTEX_BYTES
+        self._changed = SemLock._rebuild(address, SEMAPHORE, SEM_VALUE_MAX, None)
+
+    def _try(self) -> int:
+        return self._trylock(self._as_parameter_)
+
+    def _depth(self) -> int:
+        state = self._state
+        if state[0] & HOLDER_MASK != get_native_id():
+            return 0
+        return state[1] if self.kind == RECURSIVE else 1
+
+    def _make_consistent(self) -> None:
+        functions = pthreads()
+        assert functions is not None
+        functions.consistent(self._as_parameter_)
+
+    @property
+    def release(self) -> Callable[[], None]:
+        return MethodType(_unlocking(0), self)
+
+    def _leave(self) -> Callable[..., None]:
+        return MethodType(_unlocking(3), self)
+
+    __exit__ = property(_leave)
+
+    def _is_zero(self) -> bool:
+        return self._state[0] & HOLDER_MASK != 0
+
+    def _is_held_here(self) -> bool:
+        return _is_held_here(self.block)
+
+    def __del__(self) -> None:
+        # The mutexes that a thread holds are a list whose links are in them (get_robust_list(2)).
+        if _is_held_here(self.block):
+            _abandoned.append(self.block)
 
 
-def _after_fork_in_child() -> None:
-    for mutex in _held:
-        mutex._owner = mutex._depth = 0
-    _held.clear()
+def _is_held_here(block: Block) -> bool:
+    holder = block.view()[:4].cast("I")[0] & HOLDER_MASK
+    return holder != 0 and os.path.exists(f"/proc/self/task/{holder}")
 
 
-class _Hook:
-    installed = False
+# What was dropped while a thread of this process held it stays where it is until that has ended.
+_abandoned: list[Block] = []
+
+# The functions by which a mutex is unlocked, by the number of arguments that do not matter.
+_functions: dict[int, Callable[..., None]] = {}
+
+
+def _unlocking(ignored: int) -> Callable[..., None]:
+    function = _functions.get(ignored)
+    if function is None:
+        functions = pthreads()
+        assert functions is not None
+        function = _functions[ignored] = functions.unlocking(_after_unlock, ignored)
+    return function
+
+
+def _after_unlock(code: int, _function: object, arguments: tuple[Any, ...]) -> None:
+    """The end of release(). One who waits looks by itself if a signal handler raises here."""
+    if code:
+        raise MisuseError("a robust lock is released only by the thread that holds it")
+    changed = arguments[0]._changed
+    if changed._is_zero():
+        changed.release()
+
+
+class FileLock(RobustLock):
+    """One with a mutex that is a file, which knows of threads, but not how often one holds it."""
+
+    __slots__ = ("_nested", "file")
+
+    def __init__(self, block: Block, kind: int, file: FileMutex) -> None:
+        super().__init__(block, kind)
+        self.file = file
+        file.word = block.words(0, 1)
+        self._changed = PolledChange()
+        # How often its holder has it beyond the first time.
+        self._nested = 0
+
+    def _try(self) -> int:
+        code = self.file.trylock(0)
+        if code == errno.EDEADLK and self.kind == RECURSIVE:
+            self._nested += 1
+            return 0
+        if code in (0, errno.EOWNERDEAD):
+            self._nested = 0
+        return code
+
+    def _depth(self) -> int:
+        return 1 + self._nested if self.file.is_mine() else 0
+
+    def _make_consistent(self) -> None:
+        """Nothing is to be done."""
+
+    @property
+    def release(self) -> Callable[[], None]:
+        return self._release
+
+    def _release(self) -> None:
+        if not self.file.is_mine():
+            raise MisuseError("a robust lock is released only by the thread that holds it")
+        if self._nested:
+            self._nested -= 1
+        else:
+            self.file.unlock(0)
+
+    def __exit__(self, *_: object) -> None:
+        self._release()
+
+    def _is_zero(self) -> bool:
+        return self.file.word[0] != 0
+
+    def _is_held_here(self) -> bool:
+        return self.file.word[0] == os.getpid()
 
 
 def new_robust(kind: int) -> SemaphoreLike:
@@ -211,33 +288,32 @@ def new_robust(kind: int) -> SemaphoreLike:
 
     :raises MemoryError: when there is no room for it
     """
+    _abandoned[:] = [block for block in _abandoned if _is_held_here(block)]
     functions = pthreads()
     block = allocate(MUTEX_BYTES + SEMAPHORE_BYTES)
     if functions is None or not AVAILABLE:
-        return _at(block, kind, FileMutex.create())
-    functions.init_mutex(block.address)
+        return FileLock(block, kind, FileMutex.create())
+    functions.init_mutex(block.address, kind == RECURSIVE)
     functions.init_semaphore(block.address + MUTEX_BYTES, 0)
-    return _at(block, kind, None)
+    return NativeLock(block, kind)
 
 
-def _at(block: Block, kind: int, file: FileMutex | None) -> RobustMutex:
-    if not _Hook.installed:
-        _lifecycle.on_fork_in_child(_after_fork_in_child)
-        _Hook.installed = True
-    functions = file or pthreads()
-    assert functions is not None
-    return RobustMutex(functions, block, kind)
+def _reduce_native(lock: NativeLock) -> tuple[Any, ...]:
+    one_for(lock.block, lambda: lock)
+    return _attach_native, (lock.block, lock.kind)
 
 
-def _reduce(mutex: RobustMutex) -> tuple[Any, ...]:
-    one_for(mutex.block, lambda: mutex)
-    functions = mutex._functions
-    file = functions if isinstance(functions, FileMutex) else None
-    return _attach, (mutex.block, mutex.kind, file)
+def _attach_native(block: Block, kind: int) -> Any:
+    return one_for(block, lambda: NativeLock(block, kind))
 
 
-def _attach(block: Block, kind: int, file: FileMutex | None) -> Any:
-    return one_for(block, lambda: _at(block, kind, file))
+def _reduce_file(lock: FileLock) -> tuple[Any, ...]:
+    one_for(lock.block, lambda: lock)
+    return _attach_file, (lock.block, lock.kind, lock.file)
+
+
+def _attach_file(block: Block, kind: int, file: FileMutex) -> Any:
+    return one_for(block, lambda: FileLock(block, kind, file))
 
 
 def _warn() -> None:
@@ -252,4 +328,5 @@ def _warn() -> None:
     )
 
 
-register_reducer(RobustMutex, _reduce)
+register_reducer(NativeLock, _reduce_native)
+register_reducer(FileLock, _reduce_file)

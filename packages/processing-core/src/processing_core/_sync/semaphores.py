@@ -9,15 +9,17 @@ what knows that a thread of this process holds a recursive lock, and how often.
 
 from __future__ import annotations
 
+import gc
 import sys
 import weakref
+from contextlib import suppress
 
 assert sys.platform != "win32"
 
 from processing_core import _lifecycle
-from processing_core._memory.arena import Block, allocate
+from processing_core._memory.arena import Arena, Block, allocate, allocate_copy
 from processing_core._platform.descriptor_semaphores import DescriptorSemaphore
-from processing_core._platform.pthreads import SEMAPHORE_BYTES, pthreads
+from processing_core._platform.pthreads import SEMAPHORE_BYTES, Pthreads, object_of, pthreads
 from processing_core._platform.semlocks import (
     AVAILABLE,
     RECURSIVE,
@@ -34,8 +36,8 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from processing_core._platform.semlocks import SemaphoreLike
     from processing_core._serialize.packer import Packer
-    from processing_core._sync.shells import SemaphoreLike
 
 __all__ = [
     "RECURSIVE",
@@ -45,22 +47,56 @@ __all__ = [
     "new_semaphore",
     "one_for",
     "one_for_key",
-    "semaphore_at",
 ]
 
 
 class MemorySemaphore(SemLock):
-    """A SemLock on an unnamed semaphore, which keeps the block alive that the semaphore is in."""
+    """A SemLock on an unnamed semaphore, which keeps the memory that the semaphore is in.
 
-    __slots__ = ("__weakref__", "block")
+    That is a place in an arena, and becomes a block when others are told of it: the block then
+    gives the memory back. Whoever deletes ``_epoch`` is the one to decide about the place.
+    """
 
-    block: Block
+    __slots__ = ("__weakref__", "_arena", "_block", "_epoch", "_offset")
+
+    _block: Block | None
+    _arena: Arena
+    _offset: int
+    _epoch: int
+
+    @property
+    def block(self) -> Block:
+        """The block that the semaphore is in.
+
+        :raises LookupError: when the memory was given back, by another thread at this moment
+        """
+        with runtime.lock:
+            if self._block is None:
+                epoch = self._take_epoch()
+                if epoch is None:
+                    raise LookupError("the semaphore is being freed")
+                self._block = Block.adopt(self._arena, self._offset, SEMAPHORE_BYTES, epoch)
+            return self._block
+
+    def _take_epoch(self) -> int | None:
+        try:
+            epoch = self._epoch
+            del self._epoch
+        except AttributeError:
+            return None
+        return epoch
+
+    def __del__(self) -> None:
+        if _all.get(self.handle) == id(self):
+            del _all[self.handle]
+        if (epoch := self._take_epoch()) is not None:
+            self._arena.drop(self._offset, SEMAPHORE_BYTES, epoch)
 
 
-# All of this process. Additions and removals are single steps in C, since they may come at any
-# moment, by finalizers.
-_all: set[weakref.ref[MemorySemaphore]] = set()
-_add, _discard = _all.add, _all.discard
+# Where all semaphores of this process are, and the id() of each, whose entry is gone before it is.
+# A weak reference would be one object more for each lock. Only where there is no other thread, in a
+# child that was just forked, an object may be had by its number.
+_all: dict[int, int] = {}
 # Those that were sent or received, by arena and offset, or by token.
 _known: weakref.WeakValueDictionary[object, Any] = weakref.WeakValueDictionary()
 
@@ -81,36 +117,43 @@ def new_semaphore(kind: int, value: int, maxvalue: int) -> SemaphoreLike:
     :raises MemoryError: when there is no room for it
     """
     functions = pthreads()
-    if functions is not None and AVAILABLE:
-        block = allocate(SEMAPHORE_BYTES)
-        fresh = _fresh.get(value)
-        if fresh is None:
-            functions.init_semaphore(block.address, value)
-            if value <= MOST_FRESH:
-                _fresh[value] = bytes(block.view())
-        else:
-            block.arena.bytes[block.offset : block.offset + SEMAPHORE_BYTES] = fresh
-        return semaphore_at(block, block.address, kind, maxvalue)
-    return DescriptorSemaphore.create(kind, value, maxvalue)
+    if functions is None or not AVAILABLE:
+        return DescriptorSemaphore.create(kind, value, maxvalue)
+    fresh = _fresh.get(value)
+    if fresh is None:
+        fresh = _image(functions, value)
+    arena, offset, epoch = allocate_copy(fresh)
+    address = arena.base + offset
+    semaphore = MemorySemaphore._rebuild(address, kind, maxvalue, None)
+    _all[address] = id(semaphore)
+    semaphore._arena = arena
+    semaphore._offset = offset
+    semaphore._block = None
+    semaphore._epoch = epoch
+    return semaphore
 
 
-def semaphore_at(block: Block, address: int, kind: int, maxvalue: int) -> MemorySemaphore:
-    """The object for a semaphore that is somewhere in a block."""
+def _image(functions: Pthreads, value: int) -> bytes:
+    _hook_into_forks()
+    block = allocate(SEMAPHORE_BYTES)
+    functions.init_semaphore(block.address, value)
+    image = bytes(block.view())
+    if value <= MOST_FRESH:
+        _fresh[value] = image
+    return image
+
+
+def _hook_into_forks() -> None:
     if not _Hook.installed:
         _lifecycle.on_fork_in_child(_after_fork_in_child)
         _Hook.installed = True
-    semaphore = MemorySemaphore._rebuild(address, kind, maxvalue, None)
-    semaphore.block = block
-    _add(weakref.ref(semaphore, _discard))
-    return semaphore
 
 
 def _after_fork_in_child() -> None:
     """What threads of the parent hold is not held by the child's, whose numbers may be the same."""
-    for reference in list(_all):
-        semaphore = reference()
-        if semaphore is not None:
-            semaphore._after_fork()
+    for number in list(_all.values()):
+        semaphore: MemorySemaphore = object_of(number)
+        semaphore._after_fork()
 
 
 def one_for(block: Block, make: Callable[[], Any]) -> Any:
@@ -128,25 +171,27 @@ def one_for_key(key: object, make: Callable[[], Any]) -> Any:
 
 
 def _reduce(semaphore: MemorySemaphore, _packer: Packer) -> tuple[Any, ...]:
-    one_for(semaphore.block, lambda: semaphore)
-    return _attach, (semaphore.block, semaphore.kind, semaphore.maxvalue)
+    block = semaphore.block
+    one_for(block, lambda: semaphore)
+    return _attach, (block, semaphore.kind, semaphore.maxvalue)
 
 
 def _attach(block: Block, kind: int, maxvalue: int) -> Any:
     def make() -> MemorySemaphore:
-        # It may be one of ours that a forked child has inherited and sends back.
-        semaphore = _find(block.address) if block.arena.owned else None
-        return semaphore or semaphore_at(block, block.address, kind, maxvalue)
+        # It may be one that a fork has copied and somebody now sends; that happens once for each.
+        if block.address in _all:
+            for one in gc.get_objects():
+                if type(one) is MemorySemaphore and one.handle == block.address:
+                    with suppress(LookupError):
+                        assert one.block.offset == block.offset
+                        return one
+        _hook_into_forks()
+        semaphore = MemorySemaphore._rebuild(block.address, kind, maxvalue, None)
+        _all[block.address] = id(semaphore)
+        semaphore._block = block
+        return semaphore
 
     return one_for(block, make)
-
-
-def _find(address: int) -> MemorySemaphore | None:
-    for reference in list(_all):
-        semaphore = reference()
-        if semaphore is not None and semaphore.handle == address:
-            return semaphore
-    return None
 
 
 def _reduce_descriptors(semaphore: DescriptorSemaphore, packer: Packer) -> tuple[Any, ...]:

@@ -16,34 +16,11 @@ from processing_core.errors import SharingError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from types import TracebackType
-    from typing import Any, NoReturn, Protocol
-else:
-    Protocol = object
+    from typing import Any, NoReturn
 
-__all__ = ["SemaphoreLike", "Shared", "Shell", "fit", "owner_of"]
+    from processing_core._platform.semlocks import SemaphoreLike
 
-
-class SemaphoreLike(Protocol):
-    """The interface of ``SemLock``."""
-
-    @property
-    def kind(self) -> int: ...
-    @property
-    def maxvalue(self) -> int: ...
-    def acquire(self, block: bool = True, timeout: float | None = None) -> bool: ...
-    def release(self) -> None: ...
-    def __enter__(self) -> bool: ...
-    def __exit__(
-        self,
-        kind: type[BaseException] | None = None,
-        error: BaseException | None = None,
-        traceback: TracebackType | None = None,
-        /,
-    ) -> None: ...
-    def _count(self) -> int: ...
-    def _is_mine(self) -> bool: ...
-    def _get_value(self) -> int: ...
-    def _is_zero(self) -> bool: ...
+__all__ = ["Shared", "Shell", "fit", "owner_of"]
 
 
 class Shared:
@@ -145,9 +122,9 @@ def fit(shell: Any, semlock: SemaphoreLike) -> None:
     """Give a shell its semaphore."""
     shell._semlock = semlock
     if shell._plain:
-        shell.acquire = semlock.acquire
+        # Entering is acquiring, without arguments.
+        shell.acquire = shell.__enter__ = semlock.acquire
         shell.release = semlock.release
-        shell.__enter__ = semlock.__enter__
         shell.__exit__ = semlock.__exit__
     else:
         for name, slot in _SLOTS.items():

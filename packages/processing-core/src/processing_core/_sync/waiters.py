@@ -72,10 +72,12 @@ class Visit:
 class Waiters:
     """The waiters at the tickets in ``words``, as many as there are seats at most."""
 
-    __slots__ = ("_capacity", "_seats", "_tickets", "_words")
+    __slots__ = ("_capacity", "_seats", "_tickets", "_words", "count")
 
     def __init__(self, words: memoryview, seats: Seats, capacity: int) -> None:
         self._words = words
+        # One word: how many seats are in order, because somebody has waited there.
+        self.count = words[COUNT : COUNT + 1]
         # Those of the seats that are in order, as far as this process has seen.
         self._tickets = words[:0]
         self._seats = seats
