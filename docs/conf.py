@@ -33,11 +33,12 @@ PYTHON = (
 BUILTINS = (
     r"bool|bytearray|bytes|dict|float|frozenset|int|list|memoryview|object|set|str|tuple|type"
     r"|(Assertion|BlockingIO|BrokenPipe|EOF|Memory|NotImplemented|OS|Runtime|Type|Value)Error"
-    r"|Exception|Any|Buffer|Callable|Iterable|Mapping|Sequence|Self|None"
+    r"|Exception|Any|Buffer|SSLContext|Callable|Iterable|Mapping|Sequence|Self|None"
 )
 nitpick_ignore_regex = [
     (r"py:.*", PYTHON),
     (r"py:(class|exc|data|obj|func|meth|attr)", BUILTINS),
 ]
 # Types of our own that only type checkers import, so that Sphinx cannot tell their module.
-nitpick_ignore = [("py:class", name) for name in ("HasFileno", "StartsProcesses", "WaitableT")]
+NAMES = ("Address", "HasFileno", "StartsProcesses", "WaitableT")
+nitpick_ignore = [("py:class", name) for name in NAMES]
