@@ -1,6 +1,7 @@
 """Compare processing_core with the standard library's multiprocessing, side by side.
 
-    python benchmarks/run.py [pipes] [queues] [locks] [start] [import] [--quick] [--json FILE]
+    python benchmarks/run.py [pipes] [connections] [queues] [locks] [start] [import]
+                             [--quick] [--json FILE]
 
 Speeds are reported, not asserted: a missed target is marked and the exit code is 0. It is 1 if
 something could not be measured at all.
@@ -18,6 +19,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+import bench_connections
 import bench_import
 import bench_locks
 import bench_pipes
@@ -27,6 +29,7 @@ import harness
 
 GROUPS = {
     "pipes": bench_pipes.measurements,
+    "connections": bench_connections.measurements,
     "queues": bench_queues.measurements,
     "locks": bench_locks.measurements,
     "start": bench_start.measurements,
