@@ -147,7 +147,7 @@ def tests(session: nox.Session, what: str) -> None:
     # A folder of tests is a run of its own: two of them may have modules of the same name.
     if what == TOGETHER:
         session.install(
-            *tools("test", "demo", "bench"),
+            *tools("test", "chaos", "bench"),
             *("--editable", str(TESTKIT)),
             *editable(DISTRIBUTIONS),
         )
@@ -287,10 +287,11 @@ def bench(session: nox.Session) -> None:
 
 @nox.session
 def chaos(session: nox.Session) -> None:
-    """Kill, stop and interrupt processes at random while they use what they share.
+    """Kill, stop and interrupt processes at random while they share; send listeners damaged bytes.
 
-    Whoever survives must get on, and nothing be lost but what the killed had in their hands. Words
-    after the `--` choose groups, numbers and start methods: `-- queues --kills 200 --method fork`.
+    Whoever survives must get on, and nothing be lost but what the killed had in their hands. No
+    stranger is let in, and good clients are served. Words after the `--` choose groups, numbers and
+    start methods: `-- queues --kills 200 --method fork`, `-- network`.
     """
-    session.install(*tools("demo"), *editable(own_requirements("processing-sharedctypes")))
+    session.install(*tools("chaos"), *editable(own_requirements("processing-sharedctypes")))
     session.run("python", "chaos/run.py", *session.posargs)

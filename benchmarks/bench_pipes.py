@@ -40,14 +40,15 @@ def stream(
     warm_up: int,
     duplex: bool = True,
     unit: float = 1.0,
+    ends: tuple[Any, Any] | None = None,
 ) -> dict[str, float]:
     """Let a child send `payload` `count` times, and return what receiving all took.
 
-    `connect` is given the receiving and the sending connection and returns what to call on them.
-    The rate is in messages of one `unit` a second; the processor time, in microseconds for each
-    message, is that of both processes.
+    It goes through `ends`, the receiving and the sending one, or through a pipe. `connect` is given
+    both and returns what to call on them. The rate is in messages of one `unit` a second; the
+    processor time, in microseconds for each message, is that of both processes.
     """
-    receiving, sending = library.Pipe(duplex)
+    receiving, sending = library.Pipe(duplex) if ends is None else ends
     send, receive = connect(receiving, sending)
     gate, opener = os.pipe()
     result, report = os.pipe()

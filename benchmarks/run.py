@@ -2,7 +2,7 @@
 
     python benchmarks/run.py [GROUP ...] [--quick] [--json FILE]
 
-The groups are pipes, queues, locks, sharedctypes, start and import.
+The groups are pipes, connections, queues, locks, sharedctypes, start and import.
 
 Speeds are reported, not asserted: a missed target is marked and the exit code is 0. It is 1 if
 something could not be measured at all.
@@ -20,6 +20,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.progress import Progress
 
+import bench_connections
 import bench_import
 import bench_locks
 import bench_pipes
@@ -30,6 +31,7 @@ import harness
 
 GROUPS = {
     "pipes": bench_pipes.measurements,
+    "connections": bench_connections.measurements,
     "queues": bench_queues.measurements,
     "locks": bench_locks.measurements,
     "sharedctypes": bench_sharedctypes.measurements,

@@ -1,6 +1,7 @@
-"""Kill, stop and interrupt processes at random instants while they use what they share.
+"""Kill, stop and interrupt processes at random while they use what they share; attack listeners.
 
-    python chaos/run.py [queues] [locks] [sharedctypes] [--kills N] [--seconds S] [--seed S]
+    python chaos/run.py [queues] [locks] [sharedctypes] [network] [--kills N] [--inputs N]
+                        [--seconds S] [--seed S] [--method M]
 
 The exit code is 1 if anything that must hold did not. It looks into /proc, so it needs Linux.
 """
@@ -24,11 +25,12 @@ from rich.progress import Progress
 
 import interrupt_chaos
 import lock_chaos
+import network_chaos
 import outcome
 import queue_chaos
 import sharing_chaos
 
-GROUPS = ("queues", "locks", "sharedctypes")
+GROUPS = ("queues", "locks", "sharedctypes", "network")
 METHODS = ("fork", "spawn", "forkserver")
 KILLS = {"queues": 2_000, "locks": 1_000, "sharedctypes": 1_000}
 MODULES: dict[str, Any] = {
@@ -41,17 +43,20 @@ INTERRUPTED: dict[str, Any] = {
     "locks": interrupt_chaos.run_locks,
 }
 INTERRUPTS = 10_000
-SECONDS = 600.0
+SECONDS = 900.0
 
 Run = Callable[[float, Callable[[], object]], outcome.Outcome]
-"""A scenario, given when to stop killing and what to call after every kill."""
+"""A scenario, given when to stop and what to call after every kill, or every STEP inputs."""
 
 
 def plan(library: Any, groups: Sequence[str], options: argparse.Namespace) -> list[tuple[int, Run]]:
-    """Every scenario that is asked for, with its number of kills."""
+    """Every scenario that is asked for, with its number of kills, or of STEP inputs."""
     methods = [options.method] if options.method else list(METHODS)
     todo: list[tuple[int, Run]] = []
     for group in groups:
+        if group == "network":
+            todo += network_plan(options)
+            continue
         chaos = MODULES[group]
         kills = KILLS[group] if options.kills is None else options.kills
         for scenario in chaos.scenarios(kills, methods):
@@ -64,6 +69,16 @@ def plan(library: Any, groups: Sequence[str], options: argparse.Namespace) -> li
             context = library.get_context(methods[0])
             chance = random.Random(f"{options.seed} {group} interrupts")
             todo.append((0, partial(_interrupts, interrupt, context, methods[0], options, chance)))
+    return todo
+
+
+def network_plan(options: argparse.Namespace) -> list[tuple[int, Run]]:
+    """The scenarios of the group `network`."""
+    todo: list[tuple[int, Run]] = []
+    for scenario in network_chaos.scenarios(options.inputs):
+        chance = random.Random(f"{options.seed} network {scenario}")
+        steps = -(-scenario.inputs // network_chaos.STEP)
+        todo.append((steps, partial(network_chaos.run, scenario, chance)))
     return todo
 
 
@@ -110,15 +125,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.width = 130
     library = importlib.import_module(options.library)
     groups = options.groups or GROUPS
-    warm_up(library, [options.method] if options.method else METHODS, groups)
+    if set(groups) - {"network"}:
+        warm_up(library, [options.method] if options.method else METHODS, groups)
     todo = plan(library, groups, options)
     kills = sum(count for count, _ in todo)
-    console.print(f"seed {options.seed}, {kills:,} kills", highlight=False)
+    console.print(f"seed {options.seed}: {announced(groups, options, kills)}", highlight=False)
     outcomes: list[outcome.Outcome] = []
     end, left = time.monotonic() + options.seconds, kills
     # Without a thread that refreshes it: children are forked while the bar is there.
     with Progress(console=console, transient=True, auto_refresh=False) as bar:
-        task = bar.add_task("killing", total=kills)
+        task = bar.add_task("at work", total=kills)
 
         def tick() -> None:
             bar.advance(task)
@@ -135,7 +151,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             bar.update(task, description=f"{one.name}, {one.method}")
             verdict = "held" if one.passed else "VIOLATED"
             bar.console.print(
-                f"{one.name} ({one.method}): {one.kills} kills, {one.items:,} items, "
+                f"{one.name} ({one.method}): {one.kills} kills, {one.items:,} items or inputs, "
                 f"{one.seconds:.1f} s: {verdict} {one.note}",
                 highlight=False,
                 markup=False,
@@ -148,12 +164,26 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 1 if failed else 0
 
 
+def announced(groups: Sequence[str], options: argparse.Namespace, steps: int) -> str:
+    """What is about to be done."""
+    inputs = 0
+    if "network" in groups:
+        found = network_chaos.scenarios(options.inputs)
+        inputs = sum(one.inputs for one in found)
+        steps -= sum(-(-one.inputs // network_chaos.STEP) for one in found)
+    parts = [f"{steps:,} kills"] if set(groups) - {"network"} else []
+    return ", ".join([*parts, f"{inputs:,} inputs"] if inputs else parts)
+
+
 def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     """Understand the command line."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("groups", nargs="*", metavar="GROUP", help=f"of {', '.join(GROUPS)}")
     parser.add_argument("--kills", type=int, help="in total, for each group")
-    parser.add_argument("--seconds", type=float, default=SECONDS, help="for the killing, in total")
+    parser.add_argument(
+        "--inputs", type=int, default=network_chaos.INPUTS, help="for the group network, about"
+    )
+    parser.add_argument("--seconds", type=float, default=SECONDS, help="for all of it, about")
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--method", choices=METHODS, help="only this start method")
     parser.add_argument("--interrupts", type=int, default=INTERRUPTS, help="how many SIGINTs")

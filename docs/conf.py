@@ -33,13 +33,12 @@ PYTHON = (
 BUILTINS = (
     r"bool|bytearray|bytes|dict|float|frozenset|int|list|memoryview|object|set|str|tuple|type"
     r"|(Assertion|BlockingIO|BrokenPipe|Buffer|EOF|FileExists|FileNotFound|Index|Memory|NotImplemented|OS|Runtime|Type|Value)Error"
-    r"|Exception|Any|Buffer|Callable|Iterable|Iterator|Mapping|Sequence|Self|SupportsIndex|None"
+    r"|Exception|Any|Buffer|SSLContext|Callable|Iterable|Iterator|Mapping|Sequence|Self|SupportsIndex|None"
 )
 nitpick_ignore_regex = [
     (r"py:.*", PYTHON),
     (r"py:(class|exc|data|obj|func|meth|attr)", BUILTINS),
 ]
 # Types of our own that only type checkers import, so that Sphinx cannot tell their module.
-nitpick_ignore = [
-    ("py:class", name) for name in ("HasFileno", "Item", "ItemT", "StartsProcesses", "WaitableT")
-]
+NAMES = ("Address", "HasFileno", "Item", "ItemT", "StartsProcesses", "WaitableT")
+nitpick_ignore = [("py:class", name) for name in NAMES]

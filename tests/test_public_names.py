@@ -10,6 +10,7 @@ import pkgutil
 import pytest
 
 import processing
+import processing.connection
 import processing_core
 
 # What the reference documents and exists so far. The second is the PEP 8 name, where it differs.
@@ -74,6 +75,26 @@ DOCUMENTED_METHODS = {
 def test_a_documented_function_has_both_spellings(documented: str, pep8: str) -> None:
     assert getattr(processing, documented) is getattr(processing, pep8)
     assert {documented, pep8} <= set(processing.__all__)
+
+
+CONNECTION = [
+    *[(name, name) for name in ("Listener", "Client", "Pipe", "wait", "Connection")],
+    *[(name, name) for name in ("AuthenticationError", "BufferTooShort")],
+    ("deliverChallenge", "deliver_challenge"),
+    ("answerChallenge", "answer_challenge"),
+]
+
+
+@pytest.mark.parametrize(("documented", "pep8"), CONNECTION)
+def test_the_connection_module_has_both_spellings(documented: str, pep8: str) -> None:
+    door = processing.connection
+    assert getattr(door, documented) is getattr(door, pep8)
+    assert {documented, pep8} <= set(door.__all__)
+
+
+def test_a_listener_has_what_is_documented() -> None:
+    for name in ("accept", "close", "address", "last_accepted", "fileno", "__enter__"):
+        assert hasattr(processing.connection.Listener, name)
 
 
 @pytest.mark.parametrize(

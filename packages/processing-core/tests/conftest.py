@@ -23,6 +23,9 @@ Starter = Callable[..., processing_core.Process]
 
 # These files are about what POSIX, or Linux, has.
 _POSIX = [
+    "test_asyncio_connections.py",
+    "test_asyncio_servers.py",
+    "test_sharing.py",
     "test_fork_safety.py",
     "test_parent_death.py",
     "test_pipe_killed.py",
@@ -31,6 +34,7 @@ _POSIX = [
     "test_fallbacks.py",
     "test_arena.py",
     "test_pipe_overtaken.py",
+    *[f"test_{name}.py" for name in ("network", "listener", "tls", "standard_library")],
     "test_queue.py",
     "test_queue_descriptors.py",
     "test_queue_faults.py",

@@ -5,6 +5,7 @@ from __future__ import annotations
 import operator
 
 from processing_core._generic import TYPE_CHECKING, Channel, RecvT_co, SendT_contra
+from processing_core._platform.awaiting import ready
 from processing_core.errors import BufferTooShort, InvalidArgument, SerializationError
 
 if TYPE_CHECKING:
@@ -27,6 +28,10 @@ class Connection(Channel[SendT_contra, RecvT_co]):
     """
 
     __slots__ = ("__weakref__", "_readable", "_writable")
+
+    # Whether messages may have been read that the descriptor does not tell of any more; wait()
+    # then asks poll().
+    reads_ahead = False
 
     def __init__(self, *, readable: bool, writable: bool) -> None:
         if not (readable or writable):
@@ -124,6 +129,49 @@ class Connection(Channel[SendT_contra, RecvT_co]):
         :raises OSError: when this end is closed or only sends
         """
         raise NotImplementedError
+
+    # For coroutines. Each kind of connection whose descriptor can be read and written without
+    # waiting defines these better: here a message that has begun is waited for.
+
+    async def asend(self, obj: SendT_contra) -> None:
+        """As ``send``, for asyncio. Takes no thread.
+
+        When it is cancelled, nothing was sent, or the message arrives whole.
+        """
+        self._usable_for(receiving=False)
+        await ready(self.fileno(), writable=True)
+        self.send(obj)
+
+    async def arecv(self) -> RecvT_co:
+        """As ``recv``, for asyncio. Takes no thread; when it is cancelled no message is lost."""
+        self._usable_for(receiving=True)
+        await ready(self.fileno())
+        return self.recv()
+
+    async def asend_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
+        """As ``send_bytes``, for asyncio; see ``asend``. The buffer must not change meanwhile."""
+        view = selected(buf, offset, size)
+        self._usable_for(receiving=False)
+        await ready(self.fileno(), writable=True)
+        self.send_bytes(view)
+
+    async def arecv_bytes(self, maxlength: int | None = None) -> bytes:
+        """As ``recv_bytes``, for asyncio; see ``arecv``."""
+        maxlength = checked_maxlength(maxlength)
+        self._usable_for(receiving=True)
+        await ready(self.fileno())
+        return self.recv_bytes(maxlength)
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self.close()
 
     def __enter__(self) -> Self:
         return self

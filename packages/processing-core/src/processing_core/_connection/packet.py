@@ -10,6 +10,7 @@ system call each way:
 - ESCAPE PARCEL, then a token: the message is too large or carries descriptors (see parcels).
 - ESCAPE PERHAPS, then a token: the same, if there is such a parcel.
 - ESCAPE NUDGE: a sender finds no room for a parcel, though all packets were read.
+- ESCAPE KEY_WANTED ...: not from a connection; the other end asks for a key (see _network).
 - An empty read is the end: the other end is closed and everything was received.
 
 The sockets do not block. A receiver that finds nothing looks again for a few microseconds before it
@@ -20,6 +21,7 @@ ones looking only keeps the sender from running. See Patience.
 from __future__ import annotations
 
 import _socket as sockets
+import errno
 import math
 import os
 import select
@@ -45,15 +47,17 @@ from processing_core._connection.parcels import (
 )
 from processing_core._cpickle import PROTOCOL, dumps, loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
+from processing_core._platform.awaiting import ready, wake
 from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.patience import Patience
 from processing_core._platform.polling import wait_for
 from processing_core._serialize.packer import Packer, register_carrier
 from processing_core._serialize.packing import LEAF_LENGTH, SCALARS, pack
 from processing_core._serialize.transfer import take_descriptor
-from processing_core.errors import BufferTooShort, ProcessError
+from processing_core.errors import AuthenticationError, BufferTooShort, ProcessError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any
 
     from typing_extensions import Buffer
@@ -65,21 +69,34 @@ PLAIN = b"\xff\x00"
 PARCEL = b"\xff\x01"
 NUDGE = b"\xff\x02"
 PERHAPS = b"\xff\x03"
+KEY_WANTED = b"\xff\x7f"
 # A larger message goes as a parcel; a read must have room for the largest packet.
 INLINE_BYTES = 64 * 1024
 READ_BYTES = INLINE_BYTES + len(PLAIN)
+# How long a coroutine waits for room for a parcel before it nudges.
+NUDGE_SECONDS = 0.1
 
 _read = os.read
 _write = os.write
 
 
 class PacketConnection(Connection[SendT_contra, RecvT_co]):
-    """A connection on Linux: a socket for messages and one for parcels."""
+    """A connection on Linux: a socket for messages and one for parcels.
 
-    __slots__ = ("_fd", "_in", "_out", "_parcels", "_patience")
+    ``limit`` is how long a received parcel may be (bytes); what fits into a packet always may.
+    """
+
+    __slots__ = ("_fd", "_in", "_limit", "_out", "_parcels", "_patience")
 
     def __init__(
-        self, messages: int, parcels: int, box: Mailbox | None, *, readable: bool, writable: bool
+        self,
+        messages: int,
+        parcels: int,
+        box: Mailbox | None,
+        *,
+        readable: bool,
+        writable: bool,
+        limit: int | None = None,
     ) -> None:
         super().__init__(readable=readable, writable=writable)
         # _in and _out are -1 where the end is closed or lacks the direction, so that the hot path
@@ -89,6 +106,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         self._out = messages if writable else -1
         self._parcels = ParcelSocket(parcels, box)
         self._patience = Patience()
+        self._limit = limit
 
     @property
     def closed(self) -> bool:
@@ -105,6 +123,8 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         """Close this end; happens also when the connection is collected. May be called again."""
         fd, self._fd, self._in, self._out = self._fd, -1, -1, -1
         if fd >= 0:
+            wake(fd)
+            wake(self._parcels.fileno())
             os.close(fd)
             self._parcels.close()
 
@@ -246,11 +266,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         if not data or data[0] == ESCAPE:
             message = self._unwrap_bytes(data)
             if isinstance(message, Parcel):
-                if maxlength is not None and message.size > maxlength:
-                    size = message.size
-                    message.release()
-                    raise too_long(size, maxlength)
-                return message.bytes()
+                return parcel_bytes(message, maxlength)
             data = message
         if maxlength is not None and len(data) > maxlength:
             raise too_long(len(data), maxlength)
@@ -276,8 +292,11 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
 
     recvBytesInto = recvbytes_into = recv_bytes_into
 
-    def _unwrap(self, data: bytes) -> bytes | Parcel:
-        """The message that a packet stands for which is not the message itself."""
+    def _unwrap(self, data: bytes, *, wait: bool = True) -> bytes | Parcel:
+        """The message that a packet stands for which is not the message itself.
+
+        :raises BlockingIOError: without ``wait``, when no message is there
+        """
         while True:
             if not data:
                 if (token := self._parcels.orphan_at_end()) is None:
@@ -289,19 +308,37 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
                 return data[len(PLAIN) :]
             if data == NUDGE:
                 self._parcels.make_room()
+            elif data.startswith(KEY_WANTED):
+                self.close()
+                raise AuthenticationError("the other end asks for a key, and this end has none")
             else:
                 token, announced = data[len(PARCEL) :], data.startswith(PARCEL)
                 if (parcel := self._parcels.receive(token, announced=announced)) is not None:
-                    return parcel
+                    return self._within_limit(parcel)
             # No message, or one lost with a process that was killed: read on.
             try:
-                data = _read(self._in, READ_BYTES)
+                data = _read(self._in, READ_BYTES) if wait else self._read_now()
             except OSError as error:
+                if not wait:
+                    raise
                 data = self._read_after(error)
 
-    def _unwrap_bytes(self, data: bytes) -> bytes | Parcel:
+    def _within_limit(self, parcel: Parcel) -> Parcel:
+        """:raises OSError: when the parcel is longer than it may be; the connection is closed"""
+        if self._limit is not None and parcel.total > self._limit:
+            size = parcel.total
+            parcel.release()
+            self.close()
+            raise OSError(
+                errno.EMSGSIZE,
+                f"a message of {size} bytes is longer than max_message_size={self._limit}; "
+                "the connection is closed",
+            )
+        return parcel
+
+    def _unwrap_bytes(self, data: bytes, *, wait: bool = True) -> bytes | Parcel:
         """As _unwrap, for a receiver that asks for bytes: an object's buffers are in its pickle."""
-        message = self._unwrap(data)
+        message = self._unwrap(data, wait=wait)
         if isinstance(message, Parcel) and message.has_buffers:
             return dumps(message.load(), PROTOCOL)
         return message
@@ -346,6 +383,129 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
                 return True
             if deadline.passed:
                 return False
+
+    # For coroutines
+
+    async def asend(self, obj: SendT_contra) -> None:
+        """Send an object, for asyncio. See Connection.asend."""
+        self._usable_for(receiving=False)
+        packed = pack(obj)
+        if isinstance(packed, Packer):
+            parts = [packed.pieces, *([view] for view in packed.buffers)]
+            await self._asend_parcel(parts, packed.descriptors)
+        elif len(packed) > INLINE_BYTES:
+            await self._asend_parcel([[packed]], [])
+        else:
+            await self._asend_packet(packed)
+
+    async def asend_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
+        """Send the bytes of a buffer, for asyncio. See Connection.asend_bytes."""
+        view = selected(buf, offset, size)
+        self._usable_for(receiving=False)
+        if len(view) > INLINE_BYTES:
+            await self._asend_parcel([[view]], [])
+        else:
+            data = bytes(view)
+            await self._asend_packet(data if data and data[0] != ESCAPE else PLAIN + data)
+
+    async def _asend_packet(self, data: bytes) -> None:
+        while True:
+            self._usable_for(receiving=False)
+            try:
+                _write(self._out, data)
+            except BlockingIOError:
+                await ready(self._out, writable=True)
+            except ConnectionError as error:
+                raise BrokenPipeError(
+                    error.errno, "the other end of the connection is closed"
+                ) from None
+            else:
+                return
+
+    async def _asend_parcel(self, parts: list[Any], descriptors: list[int]) -> None:
+        token = os.urandom(TOKEN_BYTES)
+        while not self._sent_parcel(token, parts, descriptors):
+            if self._parcels.has_room():
+                await ready(self._out, writable=True)
+            else:
+                await ready(self._parcels.fileno(), writable=True, limit=NUDGE_SECONDS)
+                self._usable_for(receiving=False)
+                if not self._parcels.has_room():
+                    self._nudge()
+            self._usable_for(receiving=False)
+        try:
+            await self._asend_packet(PARCEL + token)
+        except BaseException:
+            # Another sender has filled the socket, and we are cancelled. As in _send_parcel.
+            with suppress(OSError):
+                _write(self._out, PERHAPS + token)
+            raise
+
+    def _sent_parcel(self, token: bytes, parts: list[Any], descriptors: list[int]) -> bool:
+        """Send a parcel if there is room for it and its marker; whether there was."""
+        if not self._parcels.has_room() or not wait_for(self._out, 0, writable=True):
+            return False
+        try:
+            self._parcels.send(token, parts, descriptors, _give_up)
+        except BlockingIOError:
+            return False  # another sender was faster
+        except ConnectionError as error:
+            raise BrokenPipeError(
+                error.errno, "the other end of the connection is closed"
+            ) from None
+        return True
+
+    async def arecv(self) -> RecvT_co:
+        """Receive an object, for asyncio. See Connection.arecv."""
+        message = await self._areceive(self._unwrap)
+        if isinstance(message, Parcel):
+            return message.load()  # type: ignore[no-any-return]
+        return loads(message)  # type: ignore[no-any-return]
+
+    async def arecv_bytes(self, maxlength: int | None = None) -> bytes:
+        """Receive a message as bytes, for asyncio. See Connection.arecv_bytes."""
+        maxlength = checked_maxlength(maxlength)
+        message = await self._areceive(self._unwrap_bytes)
+        if isinstance(message, Parcel):
+            return parcel_bytes(message, maxlength)
+        if maxlength is not None and len(message) > maxlength:
+            raise too_long(len(message), maxlength)
+        return message
+
+    async def _areceive(self, unwrap: Callable[..., bytes | Parcel]) -> bytes | Parcel:
+        while True:
+            try:
+                data = self._read_now()
+                return unwrap(data, wait=False) if not data or data[0] == ESCAPE else data
+            except BlockingIOError:
+                await ready(self._in, limit=self._parcels.until_look())
+
+    def _read_now(self) -> bytes:
+        """Read a packet. :raises BlockingIOError: when there is none"""
+        while True:
+            self._usable_for(receiving=True)
+            try:
+                return _read(self._in, READ_BYTES)
+            except ConnectionResetError:
+                continue  # see _read_after
+            except BlockingIOError:
+                if (token := self._parcels.orphan()) is None:
+                    raise
+                return PERHAPS + token
+
+
+def _give_up() -> None:
+    """What a coroutine does in place of waiting for room."""
+    raise BlockingIOError
+
+
+def parcel_bytes(parcel: Parcel, maxlength: int | None) -> bytes:
+    """The bytes of a parcel. :raises OSError: when there are more than ``maxlength``"""
+    if maxlength is not None and parcel.size > maxlength:
+        size = parcel.size
+        parcel.release()
+        raise too_long(size, maxlength)
+    return parcel.bytes()
 
 
 def _unread(descriptor: int) -> bool:
@@ -395,17 +555,22 @@ def _message_socket_pair() -> tuple[int, int]:
     return pair[0].detach(), pair[1].detach()
 
 
-def _rebuild(indices: list[int], readable: bool, writable: bool) -> object:
+def _rebuild(indices: list[int], readable: bool, writable: bool, limit: int | None) -> object:
     messages, parcels, *box = map(take_descriptor, indices)
     return PacketConnection(
-        messages, parcels, Mailbox(box) if box else None, readable=readable, writable=writable
+        messages,
+        parcels,
+        Mailbox(box) if box else None,
+        readable=readable,
+        writable=writable,
+        limit=limit,
     )
 
 
 def _reduce(connection: PacketConnection[Any, Any], packer: Packer) -> tuple[Any, ...]:
     descriptors = [connection.fileno(), *connection._parcels.descriptors]
     indices = [packer.attach(descriptor) for descriptor in descriptors]
-    return _rebuild, (indices, connection.readable, connection.writable)
+    return _rebuild, (indices, connection.readable, connection.writable, connection._limit)
 
 
 register_carrier(PacketConnection, _reduce)

@@ -21,6 +21,7 @@ from __future__ import annotations
 import _socket as sockets
 import math
 import os
+import select
 import struct
 import sys
 import threading
@@ -126,6 +127,11 @@ class Parcel:
         return len(self._parts[0])
 
     @property
+    def total(self) -> int:
+        """The number of bytes of the message with the buffers beside it."""
+        return sum(map(len, self._parts))
+
+    @property
     def has_buffers(self) -> bool:
         """Whether buffers travel beside the pickle, which then does not load alone."""
         return len(self._parts) > 1
@@ -205,6 +211,16 @@ class ParcelSocket:
         self._held: dict[bytes, SealedParcel] = {}
         # When to look for orphans: what this process laid aside, or missed, may be one by then.
         self._look_at = math.inf
+
+    def fileno(self) -> int:
+        """The socket's descriptor."""
+        return self._socket.fileno()
+
+    def has_room(self) -> bool:
+        """Whether the socket takes a parcel now; surely when none is in it."""
+        poller = select.poll()
+        poller.register(self._socket.fileno(), select.POLLOUT)
+        return bool(poller.poll(0))
 
     @property
     def descriptors(self) -> list[int]:

@@ -27,6 +27,7 @@ from processing_core._connection.base import (
 )
 from processing_core._cpickle import loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
+from processing_core._platform.awaiting import wake
 from processing_core._platform.polling import wait_for
 from processing_core._serialize.packer import Packer, register_carrier
 from processing_core._serialize.transfer import take_descriptor
@@ -84,6 +85,7 @@ class StreamConnection(Connection[SendT_contra, RecvT_co]):
         """Close this end; happens also when the connection is collected. May be called again."""
         fd, self._fd = self._fd, -1
         if fd >= 0:
+            wake(fd)
             os.close(fd)
 
     def __del__(self) -> None:

@@ -13,6 +13,9 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any, TypeVar, overload
 
+    from typing_extensions import TypeIs
+
+    from processing_core._connection.base import Connection
     from processing_core.abc import HasFileno
 
     WaitableT = TypeVar("WaitableT", bound=HasFileno)
@@ -55,20 +58,33 @@ else:
         if not objects and deadline.seconds() is None:
             return []  # nothing could ever end the wait
         descriptors = [descriptor_of(one) for one in objects]
+        ahead = {
+            descriptor: one
+            for one, descriptor in zip(objects, descriptors, strict=True)
+            if reads_ahead(one)
+        }
         poller = select.poll()
         for descriptor in descriptors:
             poller.register(descriptor, select.POLLIN)
+        found = {descriptor for descriptor, one in ahead.items() if one.poll()}
         while True:
-            ready = dict(poller.poll(deadline.poll_milliseconds()))
+            ready = dict(poller.poll(0 if found else deadline.poll_milliseconds()))
             for descriptor, events in ready.items():
                 if events & select.POLLNVAL:
                     raise OSError(f"descriptor {descriptor} is not open")
-            if ready or deadline.passed:
+                if descriptor not in ahead or ahead[descriptor].poll():
+                    found.add(descriptor)
+            if found or deadline.passed:
                 return [
                     one
                     for one, descriptor in zip(objects, descriptors, strict=True)
-                    if descriptor in ready
+                    if descriptor in found
                 ]
+
+
+def reads_ahead(one: object) -> TypeIs[Connection[Any, Any]]:
+    """Whether a connection's descriptor alone does not tell if there is a message."""
+    return getattr(one, "reads_ahead", False) is True
 
 
 def descriptor_of(one: HasFileno | int) -> int:

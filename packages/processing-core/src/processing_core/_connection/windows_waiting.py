@@ -74,6 +74,7 @@ def wait(  # noqa: F811 - what the overloads are of
     probes: dict[int, Probe] = {}
     handles: dict[int, int] = {}
     sockets: dict[int, int] = {}
+    ahead: dict[int, Any] = {}
     ready: set[int] = set()
     try:
         for position, one in enumerate(objects):
@@ -82,12 +83,21 @@ def wait(  # noqa: F811 - what the overloads are of
                 probes[position] = Probe(one.fileno())
             elif isinstance(one, int):
                 handles[position] = one
+            elif getattr(one, "reads_ahead", False):
+                ahead[position] = one
+                sockets[position] = _socket_of(one)
             else:
                 sockets[position] = _socket_of(one)
-        if not all(probe.pending for probe in probes.values()):
+        ready.update(position for position, one in ahead.items() if one.poll())
+        if ready or not all(probe.pending for probe in probes.values()):
             deadline = Deadline(0.0)
         events = {position: probe.event for position, probe in probes.items() if probe.pending}
-        ready.update(_ready(handles | events, sockets, deadline))
+        while True:
+            found = _ready(handles | events, sockets, deadline)
+            # A socket may be readable and the message on it not whole yet.
+            ready |= {key for key in found if key not in ahead or ahead[key].poll()}
+            if ready or deadline.passed:
+                break
     finally:
         # Each must be ended, because it would take part in later reads of the same pipe.
         ready.update([position for position, probe in probes.items() if probe.finish()])

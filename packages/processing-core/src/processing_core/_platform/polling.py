@@ -1,4 +1,4 @@
-"""Owns waiting for one descriptor, by poll(2); on Windows for one handle."""
+"""Owns waiting for one descriptor, by poll(2); on Windows for one handle, or one socket."""
 
 from __future__ import annotations
 
@@ -7,10 +7,28 @@ import sys
 
 from processing_core._clock import Deadline
 
-__all__ = ["wait_for"]
+__all__ = ["wait_for", "wait_for_socket"]
+
+# Ctrl-C does not end a select on Windows, so it is done in steps of so many seconds.
+STEP_SECONDS = 0.1
 
 if sys.platform == "win32":
     from processing_core._platform.windows_handles import wait_for
+
+    def wait_for_socket(
+        descriptor: int, timeout: float | None = None, *, writable: bool = False
+    ) -> bool:
+        """Wait until a socket is readable (or writable); False when ``timeout`` ran out."""
+        deadline = Deadline(timeout)
+        readers, writers = ([], [descriptor]) if writable else ([descriptor], [])
+        while True:
+            left = deadline.seconds()
+            step = STEP_SECONDS if left is None else min(left, STEP_SECONDS)
+            if any(select.select(readers, writers, writers, step)):
+                return True
+            if deadline.passed:
+                return False
+
 else:
 
     def wait_for(descriptor: int, timeout: float | None = None, *, writable: bool = False) -> bool:
@@ -26,3 +44,5 @@ else:
             if deadline.passed:
                 return False
         return True
+
+    wait_for_socket = wait_for

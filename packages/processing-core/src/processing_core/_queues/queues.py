@@ -9,9 +9,9 @@ import sys
 assert sys.platform != "win32"
 
 from processing_core._generic import TYPE_CHECKING, ItemT
+from processing_core._platform.awaiting import ready
 from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.shared_file import SharedFile
-from processing_core._queues.asynchronous import readable
 from processing_core._ring.channel import FOR_MESSAGES, FOR_ROOM, moment
 from processing_core._ring.messages import MessageChannel
 from processing_core._serialize.packer import Packer, register_carrier
@@ -157,7 +157,7 @@ class Queue(_Shared[ItemT]):
             try:
                 return self.get(False)
             except queue.Empty:
-                await readable(self.fileno())
+                await ready(self.fileno())
 
     async def aput(self, obj: ItemT) -> None:
         """As put(), for asyncio. Takes no thread; when it is cancelled nothing was put."""
@@ -165,7 +165,7 @@ class Queue(_Shared[ItemT]):
             try:
                 return self.put(obj, False)
             except queue.Full:
-                await readable(self._arm(FOR_ROOM))
+                await ready(self._arm(FOR_ROOM))
 
     def qsize(self) -> int:
         """The number of items at this moment; exact."""

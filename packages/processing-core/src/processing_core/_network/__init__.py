@@ -1,0 +1,1 @@
+"""Connections that have an address: listeners, clients, authentication, TLS."""
