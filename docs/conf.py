@@ -27,9 +27,7 @@ autodoc_preserve_defaults = True
 # The build must need no network, so other projects' documents cannot be looked up: what belongs to
 # Python itself is not searched for. Every reference to our own names has to lead somewhere.
 nitpicky = True
-PYTHON = (
-    r"(_pickle|builtins|collections|os|pathlib|pickle|queue|socket|ssl|threading|types|typing)\..*"
-)
+PYTHON = r"(_pickle|builtins|collections|mmap|os|pathlib|pickle|queue|socket|ssl|threading|types|typing)\..*"
 BUILTINS = (
     r"bool|bytearray|bytes|dict|float|frozenset|int|list|memoryview|object|set|str|tuple|type"
     r"|(Assertion|BlockingIO|BrokenPipe|Buffer|EOF|FileExists|FileNotFound|Index|Memory|NotImplemented|OS|Runtime|Type|Value)Error"
@@ -40,5 +38,14 @@ nitpick_ignore_regex = [
     (r"py:(class|exc|data|obj|func|meth|attr)", BUILTINS),
 ]
 # Types of our own that only type checkers import, so that Sphinx cannot tell their module.
-NAMES = ("Address", "HasFileno", "Item", "ItemT", "StartsProcesses", "WaitableT")
+NAMES = (
+    "Address",
+    "Handler",
+    "HasFileno",
+    "Item",
+    "ItemT",
+    "LockLike",
+    "StartsProcesses",
+    "WaitableT",
+)
 nitpick_ignore = [("py:class", name) for name in NAMES]
