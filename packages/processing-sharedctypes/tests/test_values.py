@@ -14,6 +14,7 @@ from processing_core import (
     InvalidType,
     Lock,
     MisuseError,
+    Pipe,
     RLock,
     SharingError,
 )
@@ -179,3 +180,31 @@ def test_is_not_pickled_by_others() -> None:
         pickle.dumps(Value("i"))
     with pytest.raises(RuntimeError):
         pickle.dumps(Value(Point))
+
+
+def test_a_value_outlives_the_lock_that_it_was_made_with() -> None:
+    """Both are in the same memory."""
+    raw = Value("q", 2**40).get_obj()
+    others = [Value("q", number) for number in range(200)]
+    assert raw.value == 2**40
+    assert [other.value for other in others] == list(range(200))
+    again = synchronized(raw, Lock())
+    del raw, others
+    assert again.value == 2**40
+    assert [Value("d").value for _ in range(100)] == [0.0] * 100
+    large = Value(ctypes.c_longdouble, 2.5)
+    assert large.value == 2.5
+
+
+def test_a_value_alone_is_sent_with_its_memory() -> None:
+    ours, theirs = Pipe()
+    with ours, theirs:
+        value = Value("i", 5)
+        raw = value.get_obj()
+        ours.send(raw)
+        received = theirs.recv()
+        received.value = 6
+        assert (value.value, raw.value) == (6, 6)
+        del value, raw
+        theirs.send(received)
+        assert ours.recv().value == 6

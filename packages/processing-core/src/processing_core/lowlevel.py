@@ -24,10 +24,17 @@ if sys.platform != "win32":
     from processing_core._platform import holds
     from processing_core._platform.pthreads import pthreads
     from processing_core._platform.shared_file import SharedFile
+    from processing_core._sync.semaphores import (
+        ROOM_BYTES,
+        MemorySemaphore,
+        room_behind,
+    )
 
     __all__ = [
+        "ROOM_BYTES",
         "Block",
         "ExitCallback",
+        "MemorySemaphore",
         "Packer",
         "SharedFile",
         "allocate",
@@ -41,6 +48,7 @@ if sys.platform != "win32":
         "register_carrier",
         "register_family_reducer",
         "register_reducer",
+        "room_behind",
         "take_descriptor",
     ]
 

@@ -6,13 +6,39 @@ import sys
 
 TYPE_CHECKING = False
 
-__all__ = ["Block", "allocate", "allocate_filled"]
+__all__ = [
+    "ROOM_BYTES",
+    "Block",
+    "MemorySemaphore",
+    "allocate",
+    "allocate_filled",
+    "room_behind",
+]
 
 if sys.platform != "win32":
-    from processing_core.lowlevel import Block, allocate, allocate_filled
+    from processing_core.lowlevel import (
+        ROOM_BYTES,
+        Block,
+        MemorySemaphore,
+        allocate,
+        allocate_filled,
+        room_behind,
+    )
 else:
     if TYPE_CHECKING:
         import mmap
+
+    ROOM_BYTES = 0
+
+    class MemorySemaphore:
+        """Stands for a semaphore in shared memory, of which there is none."""
+
+        block: Block
+        room: int
+
+    def room_behind(semaphore: object) -> MemorySemaphore | None:  # noqa: ARG001
+        """There are no semaphores."""
+        return None
 
     class Block:
         """Stands for a block of shared memory, of which there is none."""

@@ -11,7 +11,14 @@ import sys
 
 from processing_core import InvalidArgument, InvalidType
 from processing_core.lowlevel import register_family_reducer
-from processing_sharedctypes._memory import Block, allocate, allocate_filled
+from processing_sharedctypes._memory import (
+    ROOM_BYTES,
+    Block,
+    MemorySemaphore,
+    allocate,
+    allocate_filled,
+    room_behind,
+)
 from processing_sharedctypes._types import CData, checked_length, checked_type, matches, type_name
 
 TYPE_CHECKING = False
@@ -19,7 +26,7 @@ if TYPE_CHECKING:
     from collections.abc import Iterable
     from typing import Any
 
-__all__ = ["block_of", "copy", "new_array", "new_value", "read", "store"]
+__all__ = ["copy", "keep", "new_array", "new_value", "read", "store", "value_beside"]
 
 
 def new_value(typecode_or_type: object, *args: Any) -> Any:
@@ -73,19 +80,56 @@ def _zeroed(element: type[Any], length: int) -> Any:
     return _view(cls, allocate(ctypes.sizeof(cls)))
 
 
-def _view(cls: type[Any], block: Block) -> Any:
+def _view(cls: type[Any], block: Block, offset: int = 0) -> Any:
     # The block keeps the mapping where it is. So does a buffer, which costs two objects more.
     if block.has_address:
-        obj = cls.from_address(block.address)
+        obj = cls.from_address(block.address + offset)
     else:
-        obj = cls.from_buffer(block.map, block.offset)
+        obj = cls.from_buffer(block.map, block.offset + offset)
     obj._shared_block = block
     return obj
 
 
-def block_of(obj: Any) -> Block | None:
-    """The block of an object that was made here; None for others, and for parts of objects."""
-    return vars(obj).get("_shared_block") if hasattr(obj, "__dict__") else None
+def value_beside(lock: Any, cls: type[Any], args: tuple[Any, ...]) -> Any:
+    """A simple value in the memory of a lock that was just made; None where there is no room.
+
+    As long as the lock is there, so is the value; who gives it away without the lock calls keep().
+    """
+    semaphore = room_behind(lock._semlock)
+    if semaphore is None or not issubclass(cls, ctypes._SimpleCData):
+        return None
+    if ctypes.sizeof(cls) > ROOM_BYTES:
+        return None
+    obj: Any = cls.from_address(semaphore.room)
+    if args:
+        obj.__init__(*args)
+    return obj
+
+
+def keep(obj: Any, lock: Any) -> None:
+    """Have an object that value_beside() has made keep its memory by itself."""
+    attributes = vars(obj)
+    if "_shared_block" not in attributes:
+        semaphore = room_behind(getattr(lock, "_semlock", None))
+        if semaphore is not None and semaphore.room == ctypes.addressof(obj):
+            attributes["_shared_block"] = semaphore
+
+
+def place_of(obj: Any) -> tuple[Block, int] | None:
+    """The block of an object that was made here, and where the object is in it; None for others,
+    and for parts of objects.
+    """
+    keeper = vars(obj).get("_shared_block") if hasattr(obj, "__dict__") else None
+    if keeper is None:
+        return None
+    block: Block = keeper.block if isinstance(keeper, MemorySemaphore) else keeper
+    return block, ctypes.addressof(obj) - block.address if block.has_address else 0
+
+
+def block_of(array: Any) -> Block | None:
+    """The block of an array that was made here; None for others."""
+    place = place_of(array)
+    return None if place is None else place[0]
 
 
 # Elements in and out
@@ -181,14 +225,14 @@ def _find(description: Any) -> type[Any]:
 
 
 def _reduce(obj: Any) -> Any:
-    block = block_of(obj)
-    if block is None:
+    place = place_of(obj)
+    if place is None:
         return NotImplemented
-    return _rebuild, (_describe(type(obj)), block)
+    return _rebuild, (_describe(type(obj)), *place)
 
 
-def _rebuild(description: Any, block: Block) -> Any:
-    return _view(_find(description), block)
+def _rebuild(description: Any, block: Block, offset: int) -> Any:
+    return _view(_find(description), block, offset)
 
 
 register_family_reducer(CData, _reduce)

@@ -14,7 +14,7 @@ from operator import attrgetter
 from processing_core import InvalidType, MisuseError, SharingError
 from processing_core.lowlevel import register_family_reducer
 from processing_sharedctypes._elements import Elements
-from processing_sharedctypes._raw import read, store
+from processing_sharedctypes._raw import keep, read, store
 from processing_sharedctypes._types import CData
 
 TYPE_CHECKING = False
@@ -130,6 +130,13 @@ class Synchronized(SynchronizedBase["ctypes._SimpleCData[ElementT]"], Generic[El
     """A synchronized value."""
 
     __slots__ = ()
+
+    def get_obj(self) -> ctypes._SimpleCData[ElementT]:
+        # It may be in the memory of the lock.
+        keep(self._obj, self._lock)
+        return self._obj
+
+    getobj = get_obj
 
     @property
     def value(self) -> ElementT:
@@ -344,7 +351,7 @@ _ARRAYS: dict[type[Any], type[SynchronizedArray[Any]]] = {
 
 
 def _reduce(wrapper: SynchronizedBase[Any]) -> Any:
-    return wrap, (wrapper._obj, wrapper._lock)
+    return wrap, (wrapper.get_obj(), wrapper._lock)
 
 
 register_family_reducer(SynchronizedBase, _reduce)

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from processing_core import InvalidType, RLock
-from processing_sharedctypes._raw import new_array, new_value
-from processing_sharedctypes._synchronized import wrap, wrapper_of
+from processing_sharedctypes._raw import new_array, new_value, value_beside
+from processing_sharedctypes._synchronized import Synchronized, wrap, wrapper_of
+from processing_sharedctypes._types import checked_type
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
     from processing_core.abc import StartsProcesses
     from processing_sharedctypes._synchronized import (
         LockLike,
-        Synchronized,
         SynchronizedArray,
         SynchronizedBase,
         SynchronizedString,
@@ -186,9 +186,11 @@ def Value(
     For the rest, see RawValue. The wrapper of a value has ``value``, that of a structure its
     fields. ``value.value += 1`` is two accesses: hold the lock (``with value:``) for that.
     """
-    obj = new_value(typecode_or_type, *args)
     if lock is True or lock is None:
-        return wrapper_of(obj, RLock())
+        cls, own = checked_type(typecode_or_type), RLock()
+        obj = value_beside(own, cls, args)
+        return Synchronized(obj, own) if obj is not None else wrapper_of(new_value(cls, *args), own)
+    obj = new_value(typecode_or_type, *args)
     return obj if lock is False else wrap(obj, lock)
 
 

@@ -25,6 +25,7 @@ __all__ = [
     "HOLDER_MASK",
     "MUTEX_BYTES",
     "SEMAPHORE_BYTES",
+    "SEMAPHORE_END",
     "Pthreads",
     "address_of",
     "object_of",
@@ -35,6 +36,8 @@ __all__ = [
 # a cache line of their own.
 MUTEX_BYTES = 64
 SEMAPHORE_BYTES = 64
+# Where there is room behind a semaphore.
+SEMAPHORE_END = 32
 
 _PROCESS_SHARED = 1
 _RECURSIVE = 1  # PTHREAD_MUTEX_RECURSIVE_NP: its owner may lock it again

@@ -19,7 +19,13 @@ assert sys.platform != "win32"
 from processing_core import _lifecycle
 from processing_core._memory.arena import Arena, Block, allocate, allocate_copy
 from processing_core._platform.descriptor_semaphores import DescriptorSemaphore
-from processing_core._platform.pthreads import SEMAPHORE_BYTES, Pthreads, object_of, pthreads
+from processing_core._platform.pthreads import (
+    SEMAPHORE_BYTES,
+    SEMAPHORE_END,
+    Pthreads,
+    object_of,
+    pthreads,
+)
 from processing_core._platform.semlocks import (
     AVAILABLE,
     RECURSIVE,
@@ -41,12 +47,14 @@ if TYPE_CHECKING:
 
 __all__ = [
     "RECURSIVE",
+    "ROOM_BYTES",
     "SEMAPHORE",
     "SEM_VALUE_MAX",
     "MemorySemaphore",
     "new_semaphore",
     "one_for",
     "one_for_key",
+    "room_behind",
 ]
 
 
@@ -78,6 +86,11 @@ class MemorySemaphore(SemLock):
                 self._block = Block.adopt(self._arena, self._offset, SEMAPHORE_BYTES, epoch)
             return self._block
 
+    @property
+    def room(self) -> int:
+        """The address of ROOM_BYTES for what the semaphore guards, zeroed when it was made."""
+        return self.handle + SEMAPHORE_END
+
     def _take_epoch(self) -> int | None:
         try:
             epoch = self._epoch
@@ -92,6 +105,9 @@ class MemorySemaphore(SemLock):
         if (epoch := self._take_epoch()) is not None:
             self._arena.drop(self._offset, SEMAPHORE_BYTES, epoch)
 
+
+# What is behind a semaphore in its block.
+ROOM_BYTES = SEMAPHORE_BYTES - SEMAPHORE_END
 
 # Where all semaphores of this process are, and the id() of each, whose entry is gone before it is.
 # A weak reference would be one object more for each lock. Only where there is no other thread, in a
@@ -131,6 +147,11 @@ def new_semaphore(kind: int, value: int, maxvalue: int) -> SemaphoreLike:
     semaphore._block = None
     semaphore._epoch = epoch
     return semaphore
+
+
+def room_behind(semaphore: object) -> MemorySemaphore | None:
+    """The semaphore itself if there is room behind it in its memory: ROOM_BYTES at ``room``."""
+    return semaphore if type(semaphore) is MemorySemaphore else None
 
 
 def _image(functions: Pthreads, value: int) -> bytes:
