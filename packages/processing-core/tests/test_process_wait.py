@@ -292,6 +292,7 @@ def test_the_end_of_a_child_is_told_once_however_it_is_noticed(
     noticed = start(children.nothing)
     wait([noticed.sentinel])
     assert told == [1]
-    assert not noticed.is_alive()
+    # Its exit code may be known a moment after its end.
+    wait_until(lambda: not noticed.is_alive())
     assert active_children() == []
     assert told == [1, 1]
