@@ -40,5 +40,5 @@ nitpick_ignore_regex = [
     (r"py:(class|exc|data|obj|func|meth|attr)", BUILTINS),
 ]
 # Types of our own that only type checkers import, so that Sphinx cannot tell their module.
-NAMES = ("Address", "HasFileno", "StartsProcesses", "WaitableT")
+NAMES = ("Address", "Handler", "HasFileno", "StartsProcesses", "WaitableT")
 nitpick_ignore = [("py:class", name) for name in NAMES]
