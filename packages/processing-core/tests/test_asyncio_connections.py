@@ -301,7 +301,7 @@ def test_what_a_call_has_read_ahead_is_for_coroutines_too() -> None:
     second.close()
 
 
-def test_two_thousand_parcels_through_a_full_pipe(one_way: Ends) -> None:
+def test_parcels_through_a_full_pipe(one_way: Ends) -> None:
     receiver, sender = one_way
 
     async def main() -> None:

@@ -161,8 +161,9 @@ def test_another_key(one_way: Ends) -> None:
     before = process.authkey
     process.authkey = b"another key"
     try:
-        with pytest.raises(AuthenticationError):
+        with pytest.raises(AuthenticationError) as caught:
             one.take()
+        assert "authkey" in caught.value.__notes__[0]
     finally:
         process.authkey = before
     one.take().close()

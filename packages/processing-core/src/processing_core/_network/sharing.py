@@ -82,6 +82,11 @@ class Offer:
                 "the process that offered the object has ended, does not answer, is in another "
                 "container, or the time has run out"
             ) from error
+        except AuthenticationError as error:
+            error.add_note(
+                "offers are taken with the authkey of the process, which has to be equal"
+            )
+            raise
         with connection:
             try:
                 connection.send_bytes(self._token)
