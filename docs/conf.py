@@ -30,7 +30,8 @@ nitpicky = True
 PYTHON = r"(_pickle|builtins|collections|mmap|os|pathlib|pickle|queue|socket|ssl|threading|types|typing)\..*"
 BUILTINS = (
     r"bool|bytearray|bytes|dict|float|frozenset|int|list|memoryview|object|set|str|tuple|type"
-    r"|(Assertion|BlockingIO|BrokenPipe|Buffer|EOF|FileExists|FileNotFound|Index|Memory|NotImplemented|OS|Runtime|Type|Value)Error"
+    r"|(Assertion|BlockingIO|BrokenPipe|Buffer|EOF|FileExists|FileNotFound|Index|Memory)Error"
+    r"|(NotImplemented|OS|Runtime|Type|Value)Error"
     r"|Exception|Any|Buffer|SSLContext|Callable|Iterable|Iterator|Mapping|Sequence|Self|SupportsIndex|None"
 )
 nitpick_ignore_regex = [
