@@ -27,7 +27,9 @@ autodoc_preserve_defaults = True
 # The build must need no network, so other projects' documents cannot be looked up: what belongs to
 # Python itself is not searched for. Every reference to our own names has to lead somewhere.
 nitpicky = True
-MODULES = "_pickle builtins collections mmap os pathlib pickle queue socket ssl threading types typing"
+MODULES = (
+    "_pickle builtins collections mmap os pathlib pickle queue socket ssl threading types typing"
+)
 PYTHON = rf"({'|'.join(MODULES.split())})\..*"
 BUILTINS = (
     r"bool|bytearray|bytes|dict|float|frozenset|int|list|memoryview|object|set|str|tuple|type"
