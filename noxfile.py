@@ -276,6 +276,21 @@ def build(session: nox.Session) -> None:
             program += "; assert p.exitcode == 0"
         # -I: neither the current folder nor the environment may help to find the module.
         session.run(python, "-I", "-W", "error", "-c", program, external=True)
+        if example := readme_example(distribution):
+            path = folder / "readme_example.py"
+            path.write_text(example[0])
+            printed = session.run(
+                python, "-I", "-W", "error", str(path), external=True, silent=True
+            )
+            if printed != example[1]:
+                session.error(f"the README of {distribution} promises {example[1]!r}: {printed!r}")
+
+
+def readme_example(distribution: str) -> tuple[str, str] | None:
+    """Return the program that opens the README of a distribution and what it says it prints."""
+    readme = (PACKAGES / distribution / "README.md").read_text(encoding="utf-8")
+    blocks = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", readme, re.DOTALL)
+    return None if blocks is None else (blocks[1], blocks[2])
 
 
 @nox.session
