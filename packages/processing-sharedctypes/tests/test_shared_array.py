@@ -26,9 +26,10 @@ def test_has_shape_type_and_lock() -> None:
     row[:] = 0
     assert shared[0].tolist() == [7, 7, 7]
     assert shared[1, 2] == 3
-    assert np.asarray(shared) is shared.array
+    assert np.shares_memory(np.asarray(shared), shared.array)
+    assert np.asarray(shared).dtype == shared.dtype
     assert np.asarray(shared, dtype="f8").dtype == np.float64
-    assert np.array(shared, copy=True) is not shared.array
+    assert not np.shares_memory(np.array(shared, copy=True), shared.array)
     assert repr(shared) == "<SharedArray shape=(2, 3) dtype=float32>"
     lock = Lock()
     assert SharedArray(3, lock=lock).get_lock() is lock
