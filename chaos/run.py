@@ -32,7 +32,7 @@ import sharing_chaos
 
 GROUPS = ("queues", "locks", "sharedctypes", "network")
 METHODS = ("fork", "spawn", "forkserver")
-KILLS = {"queues": 2_000, "locks": 1_000, "sharedctypes": 1_000}
+KILLS = {"queues": 2_000, "locks": 2_000, "sharedctypes": 1_000}
 MODULES: dict[str, Any] = {
     "queues": queue_chaos,
     "locks": lock_chaos,
