@@ -11,6 +11,7 @@ import sys
 from processing_core._children import on_child_end
 from processing_core._lifecycle import ExitCallback, at_exit, on_fork, on_fork_in_child
 from processing_core._serialize.packer import (
+    Companion,
     Packer,
     register_carrier,
     register_family_reducer,
@@ -33,6 +34,7 @@ if sys.platform != "win32":
     __all__ = [
         "ROOM_BYTES",
         "Block",
+        "Companion",
         "ExitCallback",
         "MemorySemaphore",
         "Packer",
@@ -75,6 +77,7 @@ if sys.platform != "win32":
         }
 else:
     __all__ = [
+        "Companion",
         "ExitCallback",
         "Packer",
         "at_exit",

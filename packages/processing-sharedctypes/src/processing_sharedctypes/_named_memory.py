@@ -17,6 +17,7 @@ assert sys.platform != "win32"
 
 from processing_core import InvalidArgument
 from processing_core.lowlevel import (
+    Companion,
     Packer,
     SharedFile,
     at_exit,
@@ -270,21 +271,9 @@ def remove_group(group: object) -> None:
 # Pickling
 
 
-class _Token:
-    """A descriptor that lasts as long as the message that it is sent with."""
-
-    __slots__ = ("descriptor",)
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def __del__(self) -> None:
-        os.close(self.descriptor)
-
-
 def send(file: Mapping, packer: Packer) -> int:
     """Send a block along with a message; returns what adopt() takes."""
-    token = _Token(os.dup(file.descriptor))
+    token = Companion(os.dup(file.descriptor))
     index = packer.attach(token.descriptor)
     packer.companions[token] = token, index
     return index

@@ -211,8 +211,8 @@ class SynchronizedArray(SynchronizedBase["ctypes.Array[Any]"], Generic[ElementT]
         return memoryview(self._obj)
 
 
-class SynchronizedString(SynchronizedArray[bytes]):
-    """A synchronized array of characters, which is bytes of a limited length."""
+class _Characters(SynchronizedArray[ElementT], Generic[ElementT]):
+    """A synchronized array of characters, of whatever width."""
 
     __slots__ = ()
 
@@ -220,19 +220,25 @@ class SynchronizedString(SynchronizedArray[bytes]):
         # A slice of characters cannot be changed.
         def __getitem__(  # type: ignore[override]
             self, place: SupportsIndex | slice
-        ) -> bytes: ...
+        ) -> ElementT: ...
 
     @property
-    def value(self) -> bytes:
+    def value(self) -> ElementT:
         """The characters before the first NUL. What is assigned gets a NUL if there is room."""
         with self._lock:
-            contents: bytes = self._obj.value
+            contents: ElementT = self._obj.value
             return contents
 
     @value.setter
-    def value(self, value: bytes) -> None:
+    def value(self, value: ElementT) -> None:
         with self._lock:
             self._obj.value = value
+
+
+class SynchronizedString(_Characters[bytes]):
+    """A synchronized array of characters, which is bytes of a limited length."""
+
+    __slots__ = ()
 
     @property
     def raw(self) -> bytes:
@@ -246,28 +252,10 @@ class SynchronizedString(SynchronizedArray[bytes]):
             self._obj.raw = value
 
 
-class SynchronizedText(SynchronizedArray[str]):
+class SynchronizedText(_Characters[str]):
     """A synchronized array of wide characters, which is a str of a limited length."""
 
     __slots__ = ()
-
-    if TYPE_CHECKING:
-        # A slice of characters cannot be changed.
-        def __getitem__(  # type: ignore[override]
-            self, place: SupportsIndex | slice
-        ) -> str: ...
-
-    @property
-    def value(self) -> str:
-        """The characters before the first NUL. What is assigned gets a NUL if there is room."""
-        with self._lock:
-            contents: str = self._obj.value
-            return contents
-
-    @value.setter
-    def value(self, value: str) -> None:
-        with self._lock:
-            self._obj.value = value
 
 
 def _copy_out(array: Any, place: slice) -> Any:

@@ -27,7 +27,7 @@ from processing_core._platform import holds
 from processing_core._platform.anonymous import write_all
 from processing_core._platform.pthreads import address_of, pthreads
 from processing_core._platform.shared_file import SharedFile
-from processing_core._serialize.packer import Packer, register_carrier
+from processing_core._serialize.packer import Companion, Packer, register_carrier
 from processing_core._serialize.transfer import borrow_descriptor
 
 TYPE_CHECKING = False
@@ -499,19 +499,7 @@ def _after_fork_in_child() -> None:
 # Pickling
 
 
-class _Token:
-    """A descriptor whose holds last as long as the message that it is sent with."""
-
-    __slots__ = ("descriptor",)
-
-    def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
-
-    def __del__(self) -> None:
-        os.close(self.descriptor)
-
-
-def _token(arena: Arena, packer: Packer) -> tuple[_Token, int]:
+def _token(arena: Arena, packer: Packer) -> tuple[Companion, int]:
     """The token of this arena for the message that is being packed, and its index there."""
     companions = packer.companions
     if arena not in companions:
@@ -519,9 +507,9 @@ def _token(arena: Arena, packer: Packer) -> tuple[_Token, int]:
         if descriptor is None:
             descriptor = os.dup(arena.file.descriptor)
             arena.untraceable = True
-        companions[arena] = _Token(descriptor), packer.attach(descriptor)
+        companions[arena] = Companion(descriptor), packer.attach(descriptor)
     token, index = companions[arena]
-    assert isinstance(token, _Token)
+    assert isinstance(token, Companion)
     return token, index
 
 

@@ -8,6 +8,7 @@ import math
 import os
 import struct
 import sys
+from contextlib import contextmanager
 
 from processing_core._clock import Deadline, checked_timeout
 from processing_core._network import addresses
@@ -19,13 +20,14 @@ from processing_core.errors import AuthenticationError, TimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from ssl import SSLContext
     from typing import Any
 
     from processing_core._connection.base import Connection
     from processing_core._network.addresses import Address
 
-__all__ = ["Client"]
+__all__ = ["HANDSHAKE_SECONDS", "Client", "Request"]
 
 # A listener may be busy with something else before it turns to its clients.
 HANDSHAKE_SECONDS = 60.0
@@ -73,49 +75,99 @@ def Client(  # noqa: N802 - the documented name
     A client without a key does not wait for the listener. If that asks for a key, the first
     ``recv`` raises AuthenticationError.
     """
-    deadline = Deadline(checked_timeout(timeout))
-    family = addresses.checked_family(family, address)
-    address = addresses.normal_address(address, family)
-    greeting_time = checked_timeout(handshake_timeout)
-    if server_hostname is None and isinstance(address, tuple):
-        server_hostname = address[0]
-    manners = checked_manners(
+    request = Request(
+        address,
         family,
         authenticate=authenticate,
         authkey=authkey,
+        timeout=timeout,
         ssl_context=ssl_context,
+        server_hostname=server_hostname,
         compat=compat,
         max_message_size=max_message_size,
+        handshake_timeout=handshake_timeout,
         keepalive=keepalive,
-        is_listener=False,
-        hostname=server_hostname,
     )
-    if family == "AF_PIPE":
-        raise NotImplementedError("clients for AF_PIPE do not exist yet; use AF_INET")
-    sock = sockets.socket(getattr(sockets, family), manners.kind)
-    try:
-        connect(sock, address, deadline)
-    except BaseException as error:
-        sock.close()
-        if isinstance(error, OSError):
-            error.add_note(f"the address is {addresses.shown(address)}")
-        raise
-    try:
-        greeting = Greeting(sock, manners)
-    except BaseException:
-        sock.close()
-        raise
-    try:
-        agree(greeting, deadline, Deadline(greeting_time))
+    sock = request.socket()
+    with request.reaching(sock):
+        connect(sock, request.address, request.deadline)
+        greeting = Greeting(sock, request.manners)
+    with request.agreeing(greeting):
+        agree(greeting, request.deadline, Deadline(request.greeting_seconds))
         return greeting.connection()
-    except AuthenticationError as error:
-        greeting.refuse()
-        raise AuthenticationError(
-            f"no agreement with the listener at {addresses.shown(address)}: {error}"
-        ) from error
-    except BaseException:
-        greeting.close()
-        raise
+
+
+class Request:
+    """What a client was asked to do, checked; see Client. The time begins now."""
+
+    __slots__ = ("address", "deadline", "family", "greeting_seconds", "manners")
+
+    def __init__(
+        self,
+        address: Address | bytes | os.PathLike[str],
+        family: str | None,
+        *,
+        authenticate: bool,
+        authkey: bytes | str | None,
+        timeout: float | None,
+        ssl_context: SSLContext | None,
+        server_hostname: str | None,
+        compat: str | None,
+        max_message_size: int | None,
+        handshake_timeout: float | None,
+        keepalive: float | None,
+    ) -> None:
+        self.deadline = Deadline(checked_timeout(timeout))
+        self.family = addresses.checked_family(family, address)
+        self.address = addresses.normal_address(address, self.family)
+        self.greeting_seconds = checked_timeout(handshake_timeout)
+        if server_hostname is None and isinstance(self.address, tuple):
+            server_hostname = self.address[0]
+        self.manners = checked_manners(
+            self.family,
+            authenticate=authenticate,
+            authkey=authkey,
+            ssl_context=ssl_context,
+            compat=compat,
+            max_message_size=max_message_size,
+            keepalive=keepalive,
+            is_listener=False,
+            hostname=server_hostname,
+        )
+
+    def socket(self) -> sockets.socket:
+        """A socket that can be connected to the address.
+
+        :raises NotImplementedError: for AF_PIPE, which needs named pipes instead
+        """
+        if self.family == "AF_PIPE":
+            raise NotImplementedError("clients for AF_PIPE do not exist yet; use AF_INET")
+        return sockets.socket(getattr(sockets, self.family), self.manners.kind)
+
+    @contextmanager
+    def reaching(self, sock: sockets.socket) -> Iterator[None]:
+        """Connects the socket; it is closed whatever comes in between, Ctrl-C included."""
+        try:
+            yield
+        except BaseException as error:
+            sock.close()
+            if isinstance(error, OSError):
+                error.add_note(f"the address is {addresses.shown(self.address)}")
+            raise
+
+    @contextmanager
+    def agreeing(self, greeting: Greeting) -> Iterator[None]:
+        """Goes through with the greeting; it is closed whatever comes in between."""
+        try:
+            yield
+        except AuthenticationError as error:
+            greeting.refuse()
+            raise AuthenticationError(
+                f"no agreement with the listener at {addresses.shown(self.address)}: {error}"
+            ) from error
+        except BaseException:
+            greeting.close()  # Ctrl-C, and cancellation, too
+            raise
 
 
 def connect(sock: sockets.socket, address: Address, deadline: Deadline) -> None:

@@ -138,7 +138,7 @@ class Listener:
             self._bind(family, address)
             self._socket.listen(max(backlog, LEAST_BACKLOG))
             self._start()
-        except BaseException:
+        except BaseException:  # a signal handler's as well: nothing stays behind
             self._socket.close()
             self._remove_file()
             raise
@@ -170,7 +170,7 @@ class Listener:
         path = fresh_path() if address is None else address
         try:
             self._file = SocketFile(self._socket, path, folder=address is None)
-        except BaseException:
+        except BaseException:  # as above
             if address is None:
                 os.rmdir(os.path.dirname(path))
             raise
@@ -292,6 +292,7 @@ class Listener:
         """Take clients from the system's queue."""
         for _ in range(TAKEN_AT_ONCE):
             try:
+                # Not socket.accept(), which makes an object; typeshed does not have it.
                 number, address = self._socket._accept()  # type: ignore[attr-defined]
             except (BlockingIOError, ConnectionError):
                 return  # another thread or process was faster; or the client has left already

@@ -5,13 +5,12 @@ from __future__ import annotations
 import _socket as sockets
 import errno
 import os
+from contextlib import suppress
 
-from processing_core._clock import Deadline, checked_timeout
-from processing_core._network import addresses
-from processing_core._network.client import HANDSHAKE_SECONDS
+from processing_core._clock import Deadline
+from processing_core._network.client import HANDSHAKE_SECONDS, Request
 from processing_core._network.greeting import Greeting
 from processing_core._network.listener import KEEPALIVE_SECONDS
-from processing_core._network.manners import checked_manners
 from processing_core._platform.awaiting import ready
 from processing_core.errors import AuthenticationError, TimeoutError
 
@@ -52,51 +51,28 @@ async def open_connection(
     open. The connection is for ``await connection.arecv()`` and ``asend``, and an asynchronous
     context manager that closes it.
     """
-    deadline = Deadline(checked_timeout(timeout))
-    family = addresses.checked_family(family, address)
-    address = addresses.normal_address(address, family)
-    greeting_time = checked_timeout(handshake_timeout)
-    if server_hostname is None and isinstance(address, tuple):
-        server_hostname = address[0]
-    manners = checked_manners(
+    request = Request(
+        address,
         family,
         authenticate=authenticate,
         authkey=authkey,
+        timeout=timeout,
         ssl_context=ssl_context,
+        server_hostname=server_hostname,
         compat=compat,
         max_message_size=max_message_size,
+        handshake_timeout=handshake_timeout,
         keepalive=keepalive,
-        is_listener=False,
-        hostname=server_hostname,
     )
-    if family == "AF_PIPE":
-        raise NotImplementedError("clients for AF_PIPE do not exist yet; use AF_INET")
-    sock = sockets.socket(getattr(sockets, family), manners.kind)
-    try:
+    sock = request.socket()
+    with request.reaching(sock):
         sock.setblocking(False)
-        await _connect(sock, address, deadline)
-    except BaseException as error:
-        sock.close()
-        if isinstance(error, OSError):
-            error.add_note(f"the address is {addresses.shown(address)}")
-        raise
-    try:
-        greeting = Greeting(sock, manners)
-    except BaseException:
-        sock.close()
-        raise
-    try:
+        await _connect(sock, request.address, request.deadline)
+        greeting = Greeting(sock, request.manners)
+    with request.agreeing(greeting):
         greeting.get_ready()
-        await _agree(greeting, deadline, Deadline(greeting_time))
+        await _agree(greeting, request.deadline, Deadline(request.greeting_seconds))
         return greeting.connection()
-    except AuthenticationError as error:
-        greeting.refuse()
-        raise AuthenticationError(
-            f"no agreement with the listener at {addresses.shown(address)}: {error}"
-        ) from error
-    except BaseException:
-        greeting.close()
-        raise
 
 
 async def _connect(sock: sockets.socket, address: Address, deadline: Deadline) -> None:
@@ -131,11 +107,8 @@ async def _resolved(address: Any) -> Any:
 
     host, port = address[:2]
     family = sockets.AF_INET6 if ":" in host or len(address) == 4 else sockets.AF_INET
-    try:
+    with suppress(OSError):  # a name
         sockets.inet_pton(family, host)
-    except OSError:
-        pass
-    else:
         return address
     found = await asyncio.get_running_loop().getaddrinfo(
         host, port, family=family, type=sockets.SOCK_STREAM

@@ -67,7 +67,7 @@ async def start_server(
     )
     try:
         return Server(listener, handler, on_error)
-    except BaseException:
+    except BaseException:  # a signal handler's as well: nothing stays open
         listener.close()
         raise
 

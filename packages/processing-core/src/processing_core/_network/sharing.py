@@ -87,14 +87,15 @@ class Offer:
                 "offers are taken with the authkey of the process, which has to be equal"
             )
             raise
+        gone = "the object was taken already, or its time has run out"
         with connection:
             try:
                 connection.send_bytes(self._token)
                 if connection.poll(ANSWER_SECONDS):
                     return connection.recv()
-            except (EOFError, ConnectionError):
-                pass
-        raise SharingError("the object was taken already, or its time has run out")
+            except (EOFError, ConnectionError) as error:
+                raise SharingError(gone) from error
+        raise SharingError(gone)
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Offer, (self._address, self._token, self._machine)
@@ -132,7 +133,7 @@ def offer(obj: object, timeout: float | None = OFFER_SECONDS) -> Offer:
     package = Package(obj, time.monotonic() + seconds)
     try:
         return service.add(package)
-    except BaseException:
+    except BaseException:  # a signal handler's as well: nothing stays open
         package.close()
         raise
 
@@ -159,7 +160,7 @@ class Package:
         self.descriptors: list[int] = []
         try:
             self.descriptors += map(os.dup, packer.descriptors)
-        except BaseException:
+        except BaseException:  # a signal handler's as well: nothing stays open
             self.close()
             raise
 
@@ -196,7 +197,7 @@ class Service:
                 listener = self._listening()
                 self._packages[token] = package
                 self._start()
-            except BaseException:
+            except BaseException:  # a signal handler's as well: nothing stays open
                 self._packages.pop(token, None)
                 if not self._running:
                     self._close()
@@ -209,7 +210,7 @@ class Service:
             try:
                 key = bytes(current_process().authkey)
                 self._listener = Listener(family="AF_UNIX", authkey=key)
-            except BaseException:
+            except BaseException:  # a signal handler's as well: nothing stays open
                 for descriptor in alarm:
                     os.close(descriptor)
                 raise

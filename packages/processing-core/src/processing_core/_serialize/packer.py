@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
 
 from processing_core._cpickle import PROTOCOL, Pickler
@@ -14,7 +15,14 @@ if TYPE_CHECKING:
     from pickle import PickleBuffer
     from typing import Any
 
-__all__ = ["OUT_OF_BAND_BYTES", "Packer", "register_carrier", "register_reducer"]
+__all__ = [
+    "OUT_OF_BAND_BYTES",
+    "Companion",
+    "Packer",
+    "register_carrier",
+    "register_family_reducer",
+    "register_reducer",
+]
 
 # A buffer of at least this size leaves the pickle: its own copy costs more than a few more words.
 OUT_OF_BAND_BYTES = 32 * 1024
@@ -46,6 +54,20 @@ def register_family_reducer(base: type, reduce: Callable[[Any], object]) -> None
 def register_carrier(cls: type, reduce: Callable[[Any, Packer], object]) -> None:
     """As register_reducer, for objects that hold descriptors: gives them to the packer."""
     type_carriers[cls] = reduce
+
+
+class Companion:
+    """A descriptor that lasts as long as the message that it is sent with, as one of the packer's
+    companions.
+    """
+
+    __slots__ = ("descriptor",)
+
+    def __init__(self, descriptor: int) -> None:
+        self.descriptor = descriptor
+
+    def __del__(self) -> None:
+        os.close(self.descriptor)
 
 
 class _Sink:
