@@ -20,7 +20,7 @@ NAMES = """
     get_context set_start_method get_start_method get_all_start_methods set_executable
     set_forkserver_preload wait __version__
     Queue JoinableQueue SimpleQueue Lock RLock Semaphore BoundedSemaphore Condition Event Barrier
-    OwnerDiedWarning SharingError
+    OwnerDiedWarning SharingError RemoteError RemoteTraceback
     MisuseError ClosedError InvalidArgument InvalidType StartError SerializationError Connection
 """
 DOCUMENTED = NAMES.split()

@@ -21,6 +21,8 @@ __all__ = [
     "MisuseError",
     "OwnerDiedWarning",
     "ProcessError",
+    "RemoteError",
+    "RemoteTraceback",
     "SerializationError",
     "SharingError",
     "StartError",
@@ -70,6 +72,21 @@ class SerializationError(ProcessError, PicklingError):
 
 class SharingError(SerializationError, RuntimeError):
     """An object that processes share was pickled otherwise than on its way to another of them."""
+
+
+class RemoteError(ProcessError):
+    """Something went wrong in another process that its own exception cannot tell here.
+
+    The message names it; the cause is a RemoteTraceback where there is one.
+    """
+
+
+class RemoteTraceback(ProcessError):
+    """The cause of an exception that came from another process: the traceback it had there."""
+
+    def __str__(self) -> str:
+        # On lines of its own, whatever is printed before it.
+        return "\n" + super().__str__().rstrip()
 
 
 class StartError(ProcessError, RuntimeError):

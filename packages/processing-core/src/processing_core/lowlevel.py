@@ -10,6 +10,7 @@ import sys
 
 from processing_core._children import on_child_end
 from processing_core._lifecycle import ExitCallback, at_exit, on_fork, on_fork_in_child
+from processing_core._serialize.failures import load_failure, pack_failure
 from processing_core._serialize.packer import (
     Companion,
     Packer,
@@ -17,6 +18,7 @@ from processing_core._serialize.packer import (
     register_family_reducer,
     register_reducer,
 )
+from processing_core._serialize.packing import pack
 from processing_core._serialize.transfer import take_descriptor
 from processing_core._start.hooks import on_child_start
 
@@ -25,6 +27,7 @@ if sys.platform != "win32":
     from processing_core._platform import holds
     from processing_core._platform.pthreads import pthreads
     from processing_core._platform.shared_file import SharedFile
+    from processing_core._ring.receiver import Receiver
     from processing_core._sync.semaphores import (
         ROOM_BYTES,
         MemorySemaphore,
@@ -38,15 +41,19 @@ if sys.platform != "win32":
         "ExitCallback",
         "MemorySemaphore",
         "Packer",
+        "Receiver",
         "SharedFile",
         "allocate",
         "allocate_filled",
         "at_exit",
         "features",
+        "load_failure",
         "on_child_end",
         "on_child_start",
         "on_fork",
         "on_fork_in_child",
+        "pack",
+        "pack_failure",
         "register_carrier",
         "register_family_reducer",
         "register_reducer",
@@ -82,10 +89,13 @@ else:
         "Packer",
         "at_exit",
         "features",
+        "load_failure",
         "on_child_end",
         "on_child_start",
         "on_fork",
         "on_fork_in_child",
+        "pack",
+        "pack_failure",
         "register_carrier",
         "register_family_reducer",
         "register_reducer",

@@ -20,6 +20,8 @@ from processing_core import ParentProcess as ParentProcess
 from processing_core import Pipe as Pipe
 from processing_core import Process as Process
 from processing_core import ProcessError as ProcessError
+from processing_core import RemoteError as RemoteError
+from processing_core import RemoteTraceback as RemoteTraceback
 from processing_core import SerializationError as SerializationError
 from processing_core import SharingError as SharingError
 from processing_core import StartError as StartError
@@ -104,6 +106,8 @@ __all__ = [
     "RLock",
     "RawArray",
     "RawValue",
+    "RemoteError",
+    "RemoteTraceback",
     "Semaphore",
     "SerializationError",
     "SharingError",

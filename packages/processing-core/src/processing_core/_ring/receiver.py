@@ -1,0 +1,149 @@
+"""Owns receivers: how the only consumer of a queue waits for it and for other things at once.
+
+The queue's descriptor costs a system call for each message once somebody asked for it. A receiver
+has it rung only while it sleeps, so messages that come while it is awake cost nothing more.
+"""
+
+from __future__ import annotations
+
+import queue
+import sys
+import time
+from time import perf_counter
+
+assert sys.platform != "win32"
+
+from processing_core._clock import checked_timeout
+from processing_core._generic import TYPE_CHECKING, Container, ItemT
+from processing_core._platform.patience import BUDGETS
+from processing_core._ring.channel import FOR_MESSAGES, LOOK_SECONDS, LOOKS
+from processing_core._ring.layout import ATTENTION, GETTERS, HEAD, PUTTERS, TAIL
+
+if TYPE_CHECKING:
+    from collections.abc import Callable
+
+    from processing_core._ring.messages import MessageChannel
+
+__all__ = ["Receiver"]
+
+
+class Receiver(Container[ItemT]):
+    """Gets from a queue that nobody else gets from, while something else may happen as well.
+
+    :param channel: the queue
+    :param sleep: is called with the time in seconds after which it must return; returns earlier
+        when ``descriptor`` is readable or something else has happened, and true if ``get`` shall
+        not go on waiting. What it raises leaves ``get``.
+
+    Before it sleeps it looks at the queue for as long as that has paid so far. Not for several
+    threads at once.
+    """
+
+    __slots__ = ("_bell_may_be_there", "_channel", "_sleep", "_words")
+
+    def __init__(
+        self, channel: MessageChannel[ItemT], sleep: Callable[[float], bool | None]
+    ) -> None:
+        self._channel = channel
+        self._words = channel._words
+        self._sleep = sleep
+        self._bell_may_be_there = False
+
+    @property
+    def descriptor(self) -> int:
+        """Readable, while ``sleep`` is called, when a message has come."""
+        return self._channel._mailbox.fileno()
+
+    def ready(self) -> bool:
+        """Whether there is a message."""
+        words = self._words
+        return bool(words[HEAD] != words[TAIL] or self._channel._kept)
+
+    def get(self, timeout: float | None = None) -> ItemT:
+        """Remove the oldest message and return it, waiting while there is none.
+
+        :param timeout: for how many seconds to wait at most; None without limit
+        :raises queue.Empty: when there was none in time, or ``sleep`` returned true
+
+        Whatever the unpickling raises is raised here, and the message is gone.
+        """
+        words, channel = self._words, self._channel
+        if words[HEAD] == words[TAIL] and not channel._kept and not self._wait(timeout):
+            raise queue.Empty
+        return channel.get(False)
+
+    def get_many(self, most: int, timeout: float | None = None) -> list[ItemT]:
+        """As get(), for up to ``most`` messages; an empty list instead of queue.Empty."""
+        if not self.ready() and not self._wait(timeout):
+            return []
+        return self._channel._get_many(most, 0.0)
+
+    def _wait(self, timeout: float | None) -> bool:
+        """Wait until there is a message; False when the time has passed or sleep said so."""
+        seconds = checked_timeout(timeout)
+        if seconds == 0.0:
+            return False
+        limit = None if seconds is None else time.monotonic() + seconds
+        patience = self._channel._patience[FOR_MESSAGES]
+        start = perf_counter()
+        way = patience.begin()
+        if way and self._look_until(start + BUDGETS[way]):
+            patience.learn(way, start, found=True)
+            return True
+        learnt = False
+        while True:
+            left = LOOK_SECONDS
+            if limit is not None:
+                left = min(left, limit - time.monotonic())
+            if left <= 0:
+                return False
+            stop = self._listen_and_sleep(left)
+            if not learnt:
+                learnt = True
+                patience.learn(way, start, found=False)
+            if self.ready():
+                return True
+            if stop:
+                return False
+
+    def _look_until(self, end: float) -> bool:
+        words = self._words
+        while perf_counter() < end:
+            for _ in range(LOOKS):
+                if words[HEAD] != words[TAIL]:
+                    return True
+        return False
+
+    def _listen_and_sleep(self, left: float) -> bool | None:
+        channel, words = self._channel, self._words
+        if words[PUTTERS] & ATTENTION:
+            # The descriptor is rung always: there are no semaphores here, or somebody has asked for
+            # it. Then it is readable as long as there are messages.
+            return self._sleep(left)
+        try:
+            if not channel._putting.run(self._listen):
+                return False
+            return self._sleep(left)
+        finally:
+            channel._putting.run(self._stop_listening)
+
+    def _listen(self) -> bool:
+        """With the producers' guard: from now on who puts rings; False if there is a message."""
+        if self.ready():
+            return False
+        if self._bell_may_be_there:
+            self._channel._mailbox.empty()
+            self._bell_may_be_there = False
+        self._words[GETTERS] |= ATTENTION
+        return True
+
+    def _stop_listening(self) -> None:
+        """With the producers' guard: nobody need ring any more."""
+        if self._words[PUTTERS] & ATTENTION:
+            return  # somebody has asked for the descriptor meanwhile
+        self._words[GETTERS] &= ~ATTENTION
+        if self.ready():
+            # What belongs to messages is in the mailbox, too, so the bell stays for the moment.
+            self._bell_may_be_there = True
+        else:
+            self._channel._mailbox.empty()
