@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from typing import Any
 
 applied: list[str] = []
 
@@ -15,3 +16,17 @@ def export() -> str:
 def apply(value: str) -> None:
     """Called in each child."""
     applied.append(value)
+
+
+passed: Any = None
+
+
+def export_passed() -> Any:
+    """What this process has."""
+    return passed
+
+
+def apply_passed(value: Any) -> None:
+    """Have what the parent has."""
+    global passed  # noqa: PLW0603 - what the hook is for
+    passed = value

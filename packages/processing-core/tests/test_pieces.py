@@ -170,6 +170,60 @@ def test_hooks_are_applied_in_children_of_every_start_method(start_method: str) 
     assert result.check().stdout == "['value'] ['value'] []\n"
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there are no queues yet")
+def test_a_hook_passes_on_what_an_argument_may_be(start_method: str) -> None:
+    """A queue, and an object of a class of the main module; to grandchildren, too."""
+    program = """
+        import processing_core
+        import hook_module
+        from processing_core.lowlevel import on_child_start
+
+        class Own:
+            def __init__(self, number):
+                self.number = number
+
+        def tell(depth):
+            queue, own = hook_module.passed
+            queue.put((depth, own.number, type(own) is Own))
+            if depth:
+                child = processing_core.Process(target=tell, args=(depth - 1,))
+                child.start()
+                child.join()
+
+        if __name__ == "__main__":
+            hook_module.passed = processing_core.Queue(), Own(7)
+            on_child_start("test", hook_module.export_passed, hook_module.apply_passed)
+            process = processing_core.Process(target=tell, args=(1,))
+            process.start()
+            print(*(hook_module.passed[0].get() for _ in range(2)))
+            process.join()
+    """
+    environment = {"PYTHONPATH": str(Path(__file__).parent)}
+    result = run_script(program, method=start_method, env=environment)
+    assert result.check().stdout == "(1, 7, True) (0, 7, True)\n"
+
+
+def test_a_hook_whose_value_does_not_pickle_is_named() -> None:
+    program = """
+        import processing_core
+        import hook_module
+        from processing_core.lowlevel import on_child_start
+
+        if __name__ == "__main__":
+            hook_module.passed = lambda: None
+            on_child_start("the test's", hook_module.export_passed, hook_module.apply_passed)
+            process = processing_core.Process(target=int, context="spawn")
+            try:
+                process.start()
+            except processing_core.SerializationError as error:
+                print(error)
+    """
+    environment = {"PYTHONPATH": str(Path(__file__).parent)}
+    printed = run_script(program, env=environment).check().stdout
+    assert "what the hook \"the test's\" passes on to children does not pickle" in printed
+    assert "lambda" in printed
+
+
 def test_registered_reducers_are_used_for_children_and_pipes() -> None:
     result = run_script(
         """

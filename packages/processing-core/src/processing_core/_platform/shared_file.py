@@ -121,5 +121,7 @@ class SharedFile:
             os.close(descriptor)
 
     def __del__(self) -> None:
-        if hasattr(self, "descriptor"):
+        # At the end of the interpreter modules lose their globals before the last objects go; the
+        # descriptor goes with the process then.
+        if hasattr(self, "descriptor") and os is not None:
             self.close()

@@ -1,7 +1,8 @@
 """Owns what other distributions have done at the start of every child.
 
-A hook is a pair of functions: ``export()`` is called in the parent and returns a value that
-pickles, ``apply(value)`` is called in the child before ``run()``. ``apply`` must be importable.
+A hook is a pair of functions: ``export()`` is called in the parent and returns a value that can be
+passed to children, ``apply(value)`` is called in the child before ``run()``. ``apply`` must be
+importable.
 """
 
 from __future__ import annotations
@@ -23,10 +24,12 @@ def on_child_start(name: str, export: Callable[[], Any], apply: Callable[[Any], 
     """Have ``apply(export())`` done in every child, whatever the start method.
 
     ``name`` stands for the hook: a second one of the same name replaces the first. Children pass
-    the hook on to their own.
+    the hook on to their own. The value may be whatever can be an argument of a process, queues and
+    objects of the main module's classes included. It is applied when the child has its main module,
+    and before the process object is rebuilt; in a forked child both functions are called there.
 
-    :raises InvalidArgument: (a ValueError) when a function is defined in ``__main__``, which a
-        child has only after the hooks
+    :raises InvalidArgument: (a ValueError) when a function is defined in ``__main__``, which is
+        another module in a child
     """
     for function in (export, apply):
         if getattr(function, "__module__", None) == "__main__":

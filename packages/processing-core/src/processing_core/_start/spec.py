@@ -31,6 +31,7 @@ class ChildSpec:
     """The message that starts a child: settings, then the process object, then descriptors.
 
     The settings are pickled apart, because the process object can be rebuilt only once they apply.
+    So are the hooks among them, whose values may be of classes that the main module defines.
     """
 
     __slots__ = ("_companions", "descriptors", "payload")
@@ -103,6 +104,7 @@ def build(process: Startable, *, server: KnownServer | None, with_environment: b
             packer.dump(process)
         except Exception as error:
             raise _named(process, error) from error
+        hooked = _pack_hooks(process)
         settings = {
             "sys_path": [os.getcwd() if entry == "" else entry for entry in sys.path],
             "sys_argv": sys.argv,
@@ -112,13 +114,32 @@ def build(process: Startable, *, server: KnownServer | None, with_environment: b
             "method": runtime.start_method,
             "executable": runtime.executable,
             "preload": runtime.preload,
-            "hooks": hooks.exported(),
+            "hooks": b"".join(hooked.pieces),
+            "hooked": len(hooked.descriptors),
             "forkserver": len(extra),
         }
         head = dumps(settings, PROTOCOL)
     body = b"".join(packer.pieces)
     payload = len(head).to_bytes(8, "big") + head + body
-    return ChildSpec(payload, [*packer.descriptors, *extra], packer.companions)
+    descriptors = [*packer.descriptors, *hooked.descriptors, *extra]
+    return ChildSpec(payload, descriptors, (packer.companions, hooked.companions))
+
+
+def _pack_hooks(process: Startable) -> StartPacker:
+    packer = StartPacker()
+    exported = hooks.exported()
+    try:
+        packer.dump(exported)
+    except Exception as error:
+        for name, *parts in exported:
+            for part in parts:
+                if (reason := _failure(part)) is not None:
+                    raise SerializationError(
+                        f"{process.name} cannot be started by this start method: what the hook "
+                        f"{name!r} passes on to children does not pickle: {reason}"
+                    ) from error
+        raise
+    return packer
 
 
 def _current_folder() -> str | None:
@@ -147,13 +168,22 @@ def enter(payload: Buffer, descriptors: list[int]) -> Startable:
         # Only here: most children start nothing, and forkserver imports this module.
         from processing_core._start.forkserver import ForkServer
 
-        runtime.forkserver = ForkServer.adopt(descriptors[-settings["forkserver"] :])
-        del descriptors[-settings["forkserver"] :]
-    hooks.apply(settings["hooks"])
+        runtime.forkserver = ForkServer.adopt(_split(descriptors, settings["forkserver"]))
+    hooked = Arrival(_split(descriptors, settings["hooked"]))
     restore(MainModule(*settings["main"]))
+    with arriving(hooked):
+        hooks.apply(loads(settings["hooks"]))
     with arriving(Arrival(descriptors)):
         process: Startable = loads(view[8 + size :])
     return process
+
+
+def _split(descriptors: list[int], count: int) -> list[int]:
+    """Take the last ones off the list."""
+    start = len(descriptors) - count
+    taken = descriptors[start:]
+    del descriptors[start:]
+    return taken
 
 
 def _named(process: Startable, error: Exception) -> SerializationError:
