@@ -1,0 +1,116 @@
+"""Owns how a log record and a piece of output become bytes, and bytes become them again.
+
+The bytes are those of ``marshal``: both sides are processes of one program, and reading them runs
+no code. A record is the tuple of the values that every record has, followed by a dictionary of what
+else this one has; a piece of output is a tuple of the stream's number and the text.
+"""
+
+from __future__ import annotations
+
+import logging
+import marshal
+import pickle
+from operator import itemgetter
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = ["decode", "encode", "encode_output"]
+
+# Without references to earlier values, which cost more here than they save.
+VERSION = 2
+
+KEYS = tuple(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
+# What formatters add, each for itself.
+ADDED = frozenset({"asctime", "message"})
+# Whose copies are equal to them, and print alike. Subclasses may do otherwise.
+PLAIN = frozenset({str, int, float, bool, bytes, complex, type(None)})
+
+_values = itemgetter(*KEYS)
+_count = len(KEYS)
+_exceptions = logging.Formatter()
+
+
+def encode(record: logging.LogRecord) -> bytes:
+    """A record as bytes. The record itself stays as it is.
+
+    Arguments travel apart from the message if all are plain values; otherwise the message is
+    formatted here. An exception becomes text.
+    """
+    state = record.__dict__
+    if (
+        len(state) == _count
+        and type(state["msg"]) is str
+        and state["exc_info"] is None
+        and _are_plain(state["args"])
+    ):
+        try:
+            return marshal.dumps(_values(state), VERSION)
+        except (KeyError, ValueError):
+            pass  # a value is missing or of another type than usual
+    return _encode_slowly(record)
+
+
+def _are_plain(args: Any) -> bool:
+    if not args:
+        return args is None or type(args) is tuple
+    return type(args) is tuple and PLAIN.issuperset(map(type, args))
+
+
+def _encode_slowly(record: logging.LogRecord) -> bytes:
+    state = dict(record.__dict__)
+    if type(state["msg"]) is not str or not _are_plain(state["args"]):
+        state["msg"], state["args"] = str(record.getMessage()), None
+    if state["exc_info"]:
+        if not state["exc_text"]:
+            state["exc_text"] = _exceptions.formatException(state["exc_info"])
+        state["exc_info"] = None
+    args = state.pop("args", None)
+    values = [args if key == "args" else _plain(state.pop(key, None)) for key in KEYS]
+    extra = {str(key): _packed(state[key]) for key in state if key not in ADDED}
+    return marshal.dumps((*values, extra), VERSION)
+
+
+def _plain(value: object) -> object:
+    return value if type(value) in PLAIN else str(value)
+
+
+def _packed(value: object) -> tuple[Any, ...]:
+    """A plain value, or a pickle if there is one, and the text in its place if not."""
+    if type(value) in PLAIN:
+        return (value,)
+    text = repr(value)
+    try:
+        return pickle.dumps(value), text
+    except Exception:  # noqa: BLE001 - the user's code: the text is there in any case
+        return None, text
+
+
+def _unpacked(packed: tuple[Any, ...]) -> object:
+    if len(packed) == 1:
+        return packed[0]
+    data, text = packed
+    if data is None:
+        return text
+    try:
+        return pickle.loads(data)
+    except Exception:  # noqa: BLE001 - the user's code, or a class that only the sender has
+        return text
+
+
+def encode_output(stream: int, text: str) -> bytes:
+    """Text that a process has written to stdout (1) or stderr (2)."""
+    return marshal.dumps((stream, text), VERSION)
+
+
+def decode(data: bytes) -> logging.LogRecord | tuple[int, str]:
+    """What the bytes stand for: a record, or a stream's number and text."""
+    values = marshal.loads(data)  # noqa: S302 - what our own children send
+    if len(values) == 2:
+        return values  # type: ignore[no-any-return]
+    record = object.__new__(logging.LogRecord)
+    state = record.__dict__ = dict(zip(KEYS, values))  # noqa: B905 - a last one is extra
+    if len(values) > _count:
+        state.update({key: _unpacked(value) for key, value in values[-1].items()})
+    return record

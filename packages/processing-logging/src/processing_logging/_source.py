@@ -1,0 +1,176 @@
+"""Owns what stands in a child in place of the handlers, and of stdout and stderr."""
+
+from __future__ import annotations
+
+import io
+import logging
+import os
+import sys
+import threading
+
+assert sys.platform != "win32"
+
+from processing_logging._names import is_from_here, process_name
+from processing_logging._records import encode, encode_output
+from processing_logging._route import Route
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import TextIO
+
+__all__ = ["RelayHandler", "capture", "finish", "release"]
+
+STDOUT, STDERR = 1, 2
+
+
+class RelayHandler(logging.Handler):
+    """Sends records to the handlers of another process.
+
+    It takes no lock: the queue is safe from threads as it is. If nobody is there any more who could
+    handle a record, the record goes where those of a program without handlers go.
+    """
+
+    def __init__(self, route: Route) -> None:
+        super().__init__()
+        self._route = route
+
+    def handle(self, record: logging.LogRecord) -> bool:
+        """Send a record."""
+        try:
+            if is_from_here(record):
+                record.processName = process_name()
+            sent = self._route.send(encode(record))
+        except Exception:  # noqa: BLE001 - as every handler: a program does not fail by logging
+            self.handleError(record)
+            return True
+        if not sent:
+            last = logging.lastResort
+            if last is not None and record.levelno >= last.level:
+                last.handle(record)
+        return True
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """The same as handle()."""
+        self.handle(record)
+
+
+class LineWriter(io.TextIOBase):
+    """A stdout or stderr whose whole lines are sent to another process.
+
+    Each thread has a line of its own, so that lines never mix. What has no end yet is sent at the
+    end of the process.
+    """
+
+    def __init__(self, stream: int, name: str, route: Route, fallback: int) -> None:
+        self.stream = stream
+        self.mode = "w"
+        self.name = name
+        # What writes bytes writes to the pipe that has the descriptor's number now.
+        self.buffer = io.FileIO(stream, "w", closefd=False)
+        self._route = route
+        self._fallback = fallback
+        self._begun: dict[int, str] = {}
+        self._ends = False
+
+    encoding = "utf-8"
+    errors = "backslashreplace"
+    line_buffering = True
+
+    def write(self, text: str, /) -> int:
+        """Take text. Sends what is up to the last end of a line in it."""
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        cut = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
+        thread = threading.get_ident()
+        begun = self._begun.pop(thread, "")
+        if cut:
+            self._send(begun + text[:cut])
+            begun = ""
+        if cut < len(text):
+            self._begun[thread] = begun + text[cut:]
+            if self._ends:
+                self.finish()
+        elif begun:
+            self._begun[thread] = begun
+        return len(text)
+
+    def finish(self) -> None:
+        """Send what has no end, and from now on everything at once."""
+        self._ends = True
+        while self._begun:
+            self._send(self._begun.popitem()[1])
+
+    def _send(self, text: str) -> None:
+        if not self._route.send(encode_output(self.stream, text)):
+            data = memoryview(text.encode(self.encoding, self.errors))
+            while data:
+                data = data[os.write(self._fallback, data) :]
+
+    def fileno(self) -> int:
+        """The descriptor of the pipe that bytes go to."""
+        return self.stream
+
+    def isatty(self) -> bool:
+        """It is none."""
+        return False
+
+    def writable(self) -> bool:
+        """It is."""
+        return True
+
+
+class _Captured:
+    """What this process had before."""
+
+    # Copies of the descriptors 1 and 2.
+    descriptors: tuple[int, int] | None = None
+    streams: tuple[TextIO | None, TextIO | None] = (None, None)
+    writers: tuple[LineWriter, LineWriter] | None = None
+
+
+def capture(route: Route) -> None:
+    """Send what this process writes to stdout and stderr from now on.
+
+    What Python code writes goes line by line in the order of the log records. What others write to
+    the descriptors, such as libraries in C and programs that are run, goes through pipes.
+    """
+    if _Captured.descriptors is None:
+        _Captured.descriptors = _copy(STDOUT), _copy(STDERR)
+        _Captured.streams = sys.stdout, sys.stderr
+        for before in _Captured.streams:
+            if before is not None:
+                before.flush()
+    kept = _Captured.descriptors
+    for stream, pipe in zip((STDOUT, STDERR), route.outputs, strict=True):
+        os.dup2(pipe, stream)
+    writers = (
+        LineWriter(STDOUT, "<stdout>", route, kept[0]),
+        LineWriter(STDERR, "<stderr>", route, kept[1]),
+    )
+    _Captured.writers = writers
+    sys.stdout, sys.stderr = writers
+
+
+def _copy(descriptor: int) -> int:
+    try:
+        return os.dup(descriptor)
+    except OSError:
+        return os.open(os.devnull, os.O_WRONLY)  # this process was started without it
+
+
+def finish() -> None:
+    """At the end of the process: hold nothing back any more."""
+    for writer in _Captured.writers or ():
+        writer.finish()
+
+
+def release() -> None:
+    """Undo capture()."""
+    if _Captured.writers is None or _Captured.descriptors is None:
+        return
+    finish()
+    for stream, kept in zip((STDOUT, STDERR), _Captured.descriptors, strict=True):
+        os.dup2(kept, stream)
+        os.close(kept)
+    sys.stdout, sys.stderr = _Captured.streams  # type: ignore[assignment]
+    _Captured.writers = _Captured.descriptors = None
