@@ -56,7 +56,7 @@ class Listener:
         self._pauses = 0
         self._closed = False
         self._pending: deque[bytes] = deque()
-        self._loggers: dict[str, logging.Logger] = {}
+        self._loggers = Loggers()
         self._begun: dict[int, bytes] = {}
         self._streams: dict[int, int] = {}
         self._unflushed: set[int] = set()
@@ -183,9 +183,9 @@ class Listener:
         return self._pausing or any(found in self._streams for found, _ in events)
 
     def _handle_pending(self) -> None:
-        pending, handle = self._pending, self._handle
+        pending, popleft, handle = self._pending, self._pending.popleft, self._handle
         while pending and not self._pausing:
-            handle(pending.popleft())
+            handle(popleft())
 
     def _drain(self) -> None:
         """In place of the thread: handle what is there now, and not what comes meanwhile."""
@@ -207,15 +207,11 @@ class Listener:
     def _handle(self, data: bytes) -> None:
         try:
             message = decode(data)
-            if isinstance(message, tuple):
+            if type(message) is tuple:
                 self._write(*message)
                 return
-            name = message.name
-            logger = self._loggers.get(name)
-            if logger is None:
-                logger = self._loggers[name] = logging.getLogger(name)
             # Levels and filters of loggers were asked where it was logged.
-            logger.callHandlers(message)
+            self._loggers[message.name].callHandlers(message)
         except BaseException:  # noqa: BLE001 - one handler's failure must not stop all the others
             _report()
 
@@ -265,6 +261,14 @@ class Listener:
         self._pending.clear()
         self._close_own()
         self._on_fork(self)
+
+
+class Loggers(dict[str, logging.Logger]):
+    """Loggers by name, without asking ``logging`` and its lock each time."""
+
+    def __missing__(self, name: str) -> logging.Logger:
+        logger = self[name] = logging.getLogger(name)
+        return logger
 
 
 class _Forks:

@@ -10,29 +10,30 @@ import os
 
 from processing_core import current_process
 
-__all__ = ["ProcessNames", "is_from_here", "process_name", "process_names"]
+__all__ = ["Here", "process_names"]
 
 
-def process_name() -> str:
-    """The name of this process."""
-    return current_process().name
+class Here:
+    """What records of this process have in common."""
 
+    pid = os.getpid()
 
-def is_from_here(record: logging.LogRecord) -> bool:
-    """Whether a record was made by this process, and is to have its name.
-
-    It has none if the program has told ``logging`` to collect none.
-    """
-    return record.process == os.getpid()
+    @classmethod
+    def after_fork(cls) -> None:
+        """In a forked child."""
+        cls.pid = os.getpid()
 
 
 class ProcessNames(logging.Filter):
-    """Lets every record pass, and gives those of this process its name."""
+    """Lets every record pass, and gives those of this process its name.
+
+    A record has no number of a process if the program has told ``logging`` so. It has no name then.
+    """
 
     def filter(self, record: logging.LogRecord) -> bool:
         """Name the process."""
-        if is_from_here(record):
-            record.processName = process_name()
+        if record.process == Here.pid:
+            record.processName = current_process().name
         return True
 
 

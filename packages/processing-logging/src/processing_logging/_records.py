@@ -8,8 +8,8 @@ else this one has; a piece of output is a tuple of the stream's number and the t
 from __future__ import annotations
 
 import logging
-import marshal
 import pickle
+from marshal import dumps, loads
 from operator import itemgetter
 
 TYPE_CHECKING = False
@@ -22,12 +22,14 @@ __all__ = ["decode", "encode", "encode_output"]
 VERSION = 2
 
 KEYS = tuple(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
+ARGS = KEYS.index("args")
 # What formatters add, each for itself.
 ADDED = frozenset({"asctime", "message"})
 # Whose copies are equal to them, and print alike. Subclasses may do otherwise.
 PLAIN = frozenset({str, int, float, bool, bytes, complex, type(None)})
 
 _values = itemgetter(*KEYS)
+_are_plain = PLAIN.issuperset
 _count = len(KEYS)
 _exceptions = logging.Formatter()
 
@@ -39,37 +41,36 @@ def encode(record: logging.LogRecord) -> bytes:
     formatted here. An exception becomes text.
     """
     state = record.__dict__
+    args = record.args
     if (
-        len(state) == _count
-        and type(state["msg"]) is str
-        and state["exc_info"] is None
-        and _are_plain(state["args"])
+        (not args or (type(args) is tuple and _are_plain(map(type, args))))
+        and len(state) == _count
+        and record.exc_info is None
+        and type(record.msg) is str
     ):
         try:
-            return marshal.dumps(_values(state), VERSION)
+            return dumps(_values(state), VERSION)
         except (KeyError, ValueError):
             pass  # a value is missing or of another type than usual
     return _encode_slowly(record)
 
 
-def _are_plain(args: Any) -> bool:
-    if not args:
-        return args is None or type(args) is tuple
-    return type(args) is tuple and PLAIN.issuperset(map(type, args))
-
-
 def _encode_slowly(record: logging.LogRecord) -> bytes:
     state = dict(record.__dict__)
-    if type(state["msg"]) is not str or not _are_plain(state["args"]):
-        state["msg"], state["args"] = str(record.getMessage()), None
+    args = record.args
+    if type(record.msg) is not str or (
+        args and not (type(args) is tuple and _are_plain(map(type, args)))
+    ):
+        state["msg"], args = str(record.getMessage()), None
     if state["exc_info"]:
         if not state["exc_text"]:
             state["exc_text"] = _exceptions.formatException(state["exc_info"])
         state["exc_info"] = None
-    args = state.pop("args", None)
-    values = [args if key == "args" else _plain(state.pop(key, None)) for key in KEYS]
+    state["args"] = None
+    values = [_plain(state.pop(key, None)) for key in KEYS]
+    values[ARGS] = args or None
     extra = {str(key): _packed(state[key]) for key in state if key not in ADDED}
-    return marshal.dumps((*values, extra), VERSION)
+    return dumps((*values, extra), VERSION)
 
 
 def _plain(value: object) -> object:
@@ -101,12 +102,12 @@ def _unpacked(packed: tuple[Any, ...]) -> object:
 
 def encode_output(stream: int, text: str) -> bytes:
     """Text that a process has written to stdout (1) or stderr (2)."""
-    return marshal.dumps((stream, text), VERSION)
+    return dumps((stream, text), VERSION)
 
 
 def decode(data: bytes) -> logging.LogRecord | tuple[int, str]:
     """What the bytes stand for: a record, or a stream's number and text."""
-    values = marshal.loads(data)  # noqa: S302 - what our own children send
+    values = loads(data)  # noqa: S302 - what our own children send
     if len(values) == 2:
         return values  # type: ignore[no-any-return]
     record = object.__new__(logging.LogRecord)

@@ -21,9 +21,9 @@ if TYPE_CHECKING:
 __all__ = ["Route"]
 
 # How often (seconds) a sender looks whether there is somebody to send to.
-LOOK_SECONDS = 0.02
+LOOK_SECONDS = 0.01
 # More records than this wait for a handler that is slower than those who log.
-MOST_WAITING = 50_000
+MOST_WAITING = 20_000
 WAIT_MILLISECONDS = 10
 
 

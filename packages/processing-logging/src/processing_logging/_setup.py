@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from processing_core import InvalidArgument, InvalidType
 from processing_core.lowlevel import on_child_start, on_fork_in_child
 from processing_logging._levels import DEFAULT_FORMAT, LOGGER_NAME, name_levels
-from processing_logging._names import process_names
+from processing_logging._names import Here, process_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -151,7 +151,7 @@ def enable_logging(  # noqa: PLR0913, PLR0917 - documented names and their order
     call is. Filters must then be picklable, except with the start method fork. A record reaches
     the handlers as if it were logged here, with the name and number of the process that made it.
     The records of one process keep their order. What a logging call has returned from arrives, even
-    if its process is killed at once. A call waits while 50,000 records are waiting. The
+    if its process is killed at once. A call waits while 20,000 records are waiting. The
     records that arrive are handled by a thread of this process, the last ones when it ends.
     """
     settings = Settings(_level(level), HandlerType, tuple(handlerArgs), format)
@@ -341,12 +341,14 @@ def _relaying() -> Relaying:
 def _hook() -> None:
     if not _state.hooked:
         _state.hooked = True
+        Here.after_fork()  # this module may have been imported by the fork server
         on_child_start(HOOK, _export, _apply)
         on_fork_in_child(_after_fork)
 
 
 def _after_fork() -> None:
     _state.lock = threading.RLock()
+    Here.after_fork()
 
 
 def _export() -> Inheritance | None:

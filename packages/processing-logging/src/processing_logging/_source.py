@@ -10,7 +10,8 @@ import threading
 
 assert sys.platform != "win32"
 
-from processing_logging._names import is_from_here, process_name
+from processing_core import current_process
+from processing_logging._names import Here
 from processing_logging._records import encode, encode_output
 from processing_logging._route import Route
 
@@ -32,14 +33,14 @@ class RelayHandler(logging.Handler):
 
     def __init__(self, route: Route) -> None:
         super().__init__()
-        self._route = route
+        self._send = route.send
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Send a record."""
         try:
-            if is_from_here(record):
-                record.processName = process_name()
-            sent = self._route.send(encode(record))
+            if record.process == Here.pid:
+                record.processName = current_process().name
+            sent = self._send(encode(record))
         except Exception:  # noqa: BLE001 - as every handler: a program does not fail by logging
             self.handleError(record)
             return True
