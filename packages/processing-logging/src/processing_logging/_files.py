@@ -141,3 +141,6 @@ class SharedFileHandler(logging.Handler):
     def __repr__(self) -> str:
         level = logging.getLevelName(self.level)
         return f"<{type(self).__name__} {self.baseFilename} ({level})>"
+
+
+SharedFileHandler.__module__ = "processing_logging"
