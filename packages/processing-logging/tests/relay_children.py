@@ -76,12 +76,8 @@ def log_from_threads(count: int) -> None:
 
 
 def log_when_told(connection: Any) -> None:
-    """A record for each message; the answer is how many there were."""
-    while True:
-        try:
-            text = connection.recv()
-        except EOFError:
-            return
+    """A record for each message, which is sent back, up to None."""
+    while (text := connection.recv()) is not None:
         log(text)
         connection.send(text)
 

@@ -316,7 +316,7 @@ def test_disabling_ends_the_thread_and_children_notice(
     assert kept.messages == ["while somebody listens"]
     assert "processing-logging" not in [thread.name for thread in threading.enumerate()]
     wait_until(lambda: lost(ours, capfd))
-    ours.close()
+    ours.send(None)
     process.join()
 
 
