@@ -10,6 +10,9 @@ import sys
 
 from processing_core._children import on_child_end
 from processing_core._lifecycle import ExitCallback, at_exit, on_fork, on_fork_in_child
+from processing_core._platform.cgroups import folders as cgroup_folders
+from processing_core._platform.cpus import cgroup_limit as cgroup_cpus
+from processing_core._platform.memory import available_bytes as available_memory
 from processing_core._serialize.failures import load_failure, pack_failure
 from processing_core._serialize.packer import (
     Companion,
@@ -46,6 +49,9 @@ if sys.platform != "win32":
         "allocate",
         "allocate_filled",
         "at_exit",
+        "available_memory",
+        "cgroup_cpus",
+        "cgroup_folders",
         "features",
         "load_failure",
         "on_child_end",
@@ -88,6 +94,9 @@ else:
         "ExitCallback",
         "Packer",
         "at_exit",
+        "available_memory",
+        "cgroup_cpus",
+        "cgroup_folders",
         "features",
         "load_failure",
         "on_child_end",
