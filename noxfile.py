@@ -34,6 +34,8 @@ PROJECTS: Final = {
 DISTRIBUTIONS: Final = tuple(PROJECTS)
 PLATFORMS: Final = ("linux", "darwin", "win32")
 RUNNABLE: Final = ("processing", "processing-core")
+FOLDERS: Final = ("tests", "testkit/tests", "examples", "benchmarks", "chaos", "frozen")
+"""What has Python of its own beside the distributions."""
 SHARED_TESTS: Final = (
     "tests",
     "testkit/tests",
@@ -181,7 +183,7 @@ def typecheck(session: nox.Session) -> None:
     sources = [relative(path) for path in sorted(PACKAGES.glob("*/src"))]
     runs = {"the sources": ["noxfile.py", "testkit/src", *sources]}
     runs |= {relative(path): [relative(path)] for path in sorted(PACKAGES.glob("*/tests"))}
-    runs |= {name: [name] for name in ("tests", "testkit/tests", "examples", "benchmarks", "chaos")}
+    runs |= {name: [name] for name in FOLDERS}
     runs |= {"the documentation's settings": ["docs/conf.py"]}
     failed = []
     for platform in PLATFORMS:
@@ -291,6 +293,20 @@ def readme_example(distribution: str) -> tuple[str, str] | None:
     readme = (PACKAGES / distribution / "README.md").read_text(encoding="utf-8")
     blocks = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", readme, re.DOTALL)
     return None if blocks is None else (blocks[1], blocks[2])
+
+
+@nox.session
+def frozen(session: nox.Session) -> None:
+    """Freeze a program by PyInstaller (a folder, a file) and cx_Freeze, and run what came out.
+
+    Under every start method; arguments after the `--` go to pytest.
+    """
+    session.install(
+        *tools("frozen"),
+        *("--editable", str(TESTKIT)),
+        *editable(own_requirements("processing")),
+    )
+    session.run("pytest", "frozen", *session.posargs)
 
 
 @nox.session

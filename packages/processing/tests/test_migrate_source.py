@@ -165,7 +165,7 @@ MOVED = {
         ),
     ),
     "the old name is a parameter elsewhere": (
-        "import multiprocessing\nmultiprocessing.Lock\ndef f(multiprocessing): multiprocessing.a\n",
+        "import multiprocessing\nmultiprocessing.Lock\ndef f(multiprocessing): multiprocessing.x\n",
         (
             "import processing as multiprocessing\nmultiprocessing.Lock\n"
             "def f(multiprocessing): multiprocessing.x\n"
@@ -184,9 +184,9 @@ MOVED = {
         "from multiprocessing import get_logger\nfrom processing import Process, Queue\n",
     ),
     "some names in parentheses stay": (
-        "def f():\n    from multiprocessing import (\n        Lock,  # 1\n        util,  # 2\n    )",
+        "if 1:\n    from multiprocessing import (\n        Lock,  # 1\n        util,  # 2\n    )",
         (
-            "def f():\n    from multiprocessing import (\n        util,  # 2\n    )\n"
+            "if 1:\n    from multiprocessing import (\n        util,  # 2\n    )\n"
             "    from processing import (\n        Lock,  # 1\n    )"
         ),
     ),

@@ -66,8 +66,11 @@ cpuCount = cpu_count
 def freeze_support() -> None:
     """In a frozen program that was started as a child: be that child, and do not return.
 
-    To be called first of all below ``if __name__ == "__main__":``. No effect otherwise.
+    To be called first of all below ``if __name__ == "__main__":`` in a program that is to be
+    frozen. Without it, starting a process there by spawn or forkserver is a ``StartError``. No
+    effect in other programs.
     """
+    runtime.freeze_support_called = True
     role = commandline.child_role()
     if role is not None:
         # Only here: it is a child's beginning, which most processes do not need.
