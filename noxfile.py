@@ -34,7 +34,15 @@ PROJECTS: Final = {
 DISTRIBUTIONS: Final = tuple(PROJECTS)
 PLATFORMS: Final = ("linux", "darwin", "win32")
 RUNNABLE: Final = ("processing", "processing-core")
-FOLDERS: Final = ("tests", "testkit/tests", "examples", "benchmarks", "chaos", "frozen")
+FOLDERS: Final = (
+    "tests",
+    "testkit/tests",
+    "examples",
+    "benchmarks",
+    "chaos",
+    "frozen",
+    "strangers",
+)
 """What has Python of its own beside the distributions."""
 SHARED_TESTS: Final = (
     "tests",
@@ -307,6 +315,20 @@ def frozen(session: nox.Session) -> None:
         *editable(own_requirements("processing")),
     )
     session.run("pytest", "frozen", *session.posargs)
+
+
+@nox.session
+def strangers(session: nox.Session) -> None:
+    """Run programs of others with `processing` in place of `multiprocessing`: sphinx-build, doit ...
+
+    What they print and write has to be the same. Arguments after the `--` go to pytest.
+    """
+    session.install(
+        *tools("strangers"),
+        *("--editable", str(TESTKIT)),
+        *editable(own_requirements("processing")),
+    )
+    session.run("pytest", "strangers", *session.posargs)
 
 
 @nox.session
