@@ -210,6 +210,35 @@ def typecheck(session: nox.Session) -> None:
         session.error("\n  ".join(["mypy found errors in", *failed]))
 
 
+@nox.session
+def verifytypes(session: nox.Session) -> None:
+    """Ask pyright whether every public name of every distribution has a type: 100 %, or it fails.
+
+    It also reads a program of a user, tests/users_view.py.
+    """
+    # pyright looks for what was installed like by users, so nothing is editable here.
+    session.install(*tools("types"), "numpy", *(str(PACKAGES / name) for name in DISTRIBUTIONS))
+    failed = []
+    for distribution in DISTRIBUTIONS:
+        module = distribution.replace("-", "_")
+        if not has_contents(distribution):
+            session.log(f"{distribution} has nothing in it yet")
+            continue
+        try:
+            session.run("pyright", "--verifytypes", module, "--ignoreexternal")
+        except nox.command.CommandFailed:
+            failed.append(distribution)
+    session.run("pyright")
+    if failed:
+        session.error("not everything has a type in " + ", ".join(failed))
+
+
+def has_contents(distribution: str) -> bool:
+    """Tell whether a distribution has more than its name and version."""
+    package = PACKAGES / distribution / "src" / distribution.replace("-", "_")
+    return len(list(package.rglob("*.py"))) > 2
+
+
 def relative(path: Path) -> str:
     """Return `path` as seen from the root of the repository."""
     return str(path.relative_to(ROOT))
@@ -319,7 +348,7 @@ def frozen(session: nox.Session) -> None:
 
 @nox.session
 def strangers(session: nox.Session) -> None:
-    """Run programs of others with `processing` in place of `multiprocessing`: sphinx-build, doit ...
+    """Run programs of others, as sphinx-build, with `processing` in place of `multiprocessing`.
 
     What they print and write has to be the same. Arguments after the `--` go to pytest.
     """

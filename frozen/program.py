@@ -121,7 +121,8 @@ def orphan() -> None:
     child = processing.Process(target=signal_and_sleep, args=(writer,), daemon=True)
     child.start()
     print(reader.recv(), flush=True)
-    os.kill(os.getpid(), signal.SIGKILL if sys.platform != "win32" else signal.SIGTERM)
+    if sys.platform != "win32":
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def signal_and_sleep(connection: Any) -> None:

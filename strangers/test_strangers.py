@@ -31,8 +31,8 @@ pytestmark = [pytest.mark.orphans, pytest.mark.timeout(600)]
 class Stranger:
     """A program: what to prepare in an empty folder, and how to run it there.
 
-    ``patterns`` are the files that it leaves, ``needs`` what processing has to have (contexts, if it
-    begins with "context."), ``least`` how many processes it starts, ``code`` its exit code.
+    ``patterns`` are the files that it leaves, ``needs`` what processing has to have (its contexts,
+    if it begins with "context."), ``least`` how many processes it starts, ``code`` its exit code.
     """
 
     prepare: Callable[[Path], None]
@@ -70,7 +70,7 @@ def doit_tasks(folder: Path) -> None:
     )
 
 
-def test_suite(folder: Path) -> None:
+def suite_of_tests(folder: Path) -> None:
     for number in range(6):
         (folder / f"test_{number}.py").write_text(
             "import unittest\n\n"
@@ -80,10 +80,6 @@ def test_suite(folder: Path) -> None:
             f"        self.assertEqual({number}, {number if number != 3 else 4})\n"
             "    @unittest.skip('why not')\n    def test_skipped(self): ...\n"
         )
-
-
-# A function of that name is no test.
-test_suite.__test__ = False  # type: ignore[attr-defined]
 
 
 def untidy_code(folder: Path) -> None:
@@ -115,7 +111,7 @@ STRANGERS = {
         doit_tasks, ["-m", "doit", "-n", "3", "-P", "process"], ("*.txt",), least=3
     ),
     "nose2": Stranger(
-        test_suite,
+        suite_of_tests,
         ["-m", "nose2", "--plugin", "nose2.plugins.mp", "-N", "3"],
         ("*.py",),
         least=3,

@@ -7,6 +7,7 @@ import sys
 from processing_core import _process
 from processing_core._connection import pipe
 from processing_core._platform import cpus
+from processing_core._process import active_children, current_process, parent_process
 from processing_core._runtime import runtime
 from processing_core._start import commandline, methods
 from processing_core.errors import (
@@ -46,9 +47,9 @@ __all__ = [
     "set_start_method",
 ]
 
-current_process = currentProcess = _process.current_process
-parent_process = parentProcess = _process.parent_process
-active_children = activeChildren = _process.active_children
+currentProcess = current_process
+parentProcess = parent_process
+activeChildren = active_children
 
 
 def cpu_count(logical: bool = False) -> int:
@@ -135,13 +136,50 @@ class BaseContext:
 
     Process: type[_process.Process] = _process.Process
 
-    current_process = currentProcess = staticmethod(current_process)
-    parent_process = parentProcess = staticmethod(parent_process)
-    active_children = activeChildren = staticmethod(active_children)
-    cpu_count = cpuCount = staticmethod(cpu_count)
-    freeze_support = freezeSupport = staticmethod(freeze_support)
-    set_executable = staticmethod(set_executable)
-    set_forkserver_preload = staticmethod(set_forkserver_preload)
+    @staticmethod
+    def current_process() -> _process.Process:
+        """See ``processing_core.current_process``."""
+        return current_process()
+
+    currentProcess = current_process
+
+    @staticmethod
+    def parent_process() -> _process.ParentProcess | None:
+        """See ``processing_core.parent_process``."""
+        return parent_process()
+
+    parentProcess = parent_process
+
+    @staticmethod
+    def active_children() -> list[_process.Process]:
+        """See ``processing_core.active_children``."""
+        return active_children()
+
+    activeChildren = active_children
+
+    @staticmethod
+    def cpu_count(logical: bool = False) -> int:
+        """See ``processing_core.cpu_count``."""
+        return cpu_count(logical)
+
+    cpuCount = cpu_count
+
+    @staticmethod
+    def freeze_support() -> None:
+        """See ``processing_core.freeze_support``."""
+        freeze_support()
+
+    freezeSupport = freeze_support
+
+    @staticmethod
+    def set_executable(executable: str | bytes) -> None:
+        """See ``processing_core.set_executable``."""
+        set_executable(executable)
+
+    @staticmethod
+    def set_forkserver_preload(module_names: Iterable[str]) -> None:
+        """See ``processing_core.set_forkserver_preload``."""
+        set_forkserver_preload(module_names)
 
     def Pipe(  # noqa: N802 - documented name
         self, duplex: bool = True
@@ -259,21 +297,21 @@ class ForkContext(BaseContext):
     """Starts processes by fork."""
 
     _method = "fork"
-    Process = ForkProcess
+    Process: type[_process.Process] = ForkProcess
 
 
 class SpawnContext(BaseContext):
     """Starts processes by spawn."""
 
     _method = "spawn"
-    Process = SpawnProcess
+    Process: type[_process.Process] = SpawnProcess
 
 
 class ForkServerContext(BaseContext):
     """Starts processes by forkserver."""
 
     _method = "forkserver"
-    Process = ForkServerProcess
+    Process: type[_process.Process] = ForkServerProcess
 
 
 class DefaultContext(BaseContext):
@@ -325,7 +363,31 @@ def _default_context() -> DefaultContext:
     return _default
 
 
-get_context = _default.get_context
-get_start_method = _default.get_start_method
-set_start_method = _default.set_start_method
-get_all_start_methods = _default.get_all_start_methods
+def get_context(method: str | None = None) -> BaseContext:
+    """The context of a start method; None for the one in use.
+
+    :raises InvalidArgument: (a ValueError) when the platform has no such method
+    """
+    return _default.get_context(method)
+
+
+def get_start_method(allow_none: bool = False) -> str:
+    """The start method in use; the environment or the platform decides at the first call.
+
+    :param allow_none: return None instead of deciding
+    """
+    return _default.get_start_method(allow_none)
+
+
+def set_start_method(method: str | None, force: bool = False) -> None:
+    """Choose the start method, once unless ``force``; None with ``force`` to choose anew.
+
+    :raises MethodFixedError: (a RuntimeError) when it was chosen before
+    :raises InvalidArgument: (a ValueError) when the platform has no such method
+    """
+    _default.set_start_method(method, force)
+
+
+def get_all_start_methods() -> list[str]:
+    """The start methods of this platform, the default first."""
+    return _default.get_all_start_methods()
