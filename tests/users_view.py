@@ -40,7 +40,7 @@ class Worker(Process):
 
 def processes() -> None:
     process = Process(target=greet, args=("x", 2), daemon=True)
-    Process(target=greet, args=(2,))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    Process(target=greet, args=(2,))  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue]
     process.start()
     process.join(timeout=2.5)
     assert_type(process.exitcode, int | None)
@@ -52,7 +52,7 @@ def processes() -> None:
     assert_type(processing.activeChildren(), list[Process])
     assert_type(currentProcess(), Process)
     assert_type(multiprocessing.cpu_count(), int)
-    process.nonsense()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue]
+    process.nonsense()  # type: ignore[attr-defined]  # pyright: ignore[reportAttributeAccessIssue, reportUnknownMemberType]
 
 
 def queues() -> None:
