@@ -9,7 +9,9 @@ import os
 import sys
 
 from processing_core._children import on_child_end
+from processing_core._cpickle import PROTOCOL, PickleBuffer, dumps, loads
 from processing_core._lifecycle import ExitCallback, at_exit, on_fork, on_fork_in_child
+from processing_core._log import info as log_info
 from processing_core._serialize.failures import load_failure, pack_failure
 from processing_core._serialize.packer import (
     Companion,
@@ -19,7 +21,7 @@ from processing_core._serialize.packer import (
     register_reducer,
 )
 from processing_core._serialize.packing import pack
-from processing_core._serialize.transfer import take_descriptor
+from processing_core._serialize.transfer import is_starting_child, take_descriptor
 from processing_core._start.hooks import on_child_start
 
 if sys.platform != "win32":
@@ -35,19 +37,25 @@ if sys.platform != "win32":
     )
 
     __all__ = [
+        "PROTOCOL",
         "ROOM_BYTES",
         "Block",
         "Companion",
         "ExitCallback",
         "MemorySemaphore",
         "Packer",
+        "PickleBuffer",
         "Receiver",
         "SharedFile",
         "allocate",
         "allocate_filled",
         "at_exit",
+        "dumps",
         "features",
+        "is_starting_child",
         "load_failure",
+        "loads",
+        "log_info",
         "on_child_end",
         "on_child_start",
         "on_fork",
@@ -84,12 +92,18 @@ if sys.platform != "win32":
         }
 else:
     __all__ = [
+        "PROTOCOL",
         "Companion",
         "ExitCallback",
         "Packer",
+        "PickleBuffer",
         "at_exit",
+        "dumps",
         "features",
+        "is_starting_child",
         "load_failure",
+        "loads",
+        "log_info",
         "on_child_end",
         "on_child_start",
         "on_fork",
