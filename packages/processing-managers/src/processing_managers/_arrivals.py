@@ -14,6 +14,8 @@ if TYPE_CHECKING:
 
         def referent(self, ident: int) -> Any: ...
 
+        def claim_here(self, ident: int, ticket: int) -> Any: ...
+
 
 __all__ = ["arrive", "make_proxies_by", "referent", "servers"]
 

@@ -12,8 +12,8 @@ if TYPE_CHECKING:
 __all__ = ["base_registry", "kinds", "sync_registry"]
 
 LIST = (
-    "__add__ __contains__ __delitem__ __getitem__ __imul__ __len__ __mul__ __setitem__ append clear "
-    "copy count extend index insert pop remove reverse sort"
+    "__add__ __contains__ __delitem__ __getitem__ __imul__ __len__ __mul__ __setitem__ append "
+    "clear copy count extend index insert pop remove reverse sort"
 )
 DICT = (
     "__contains__ __delitem__ __getitem__ __len__ __or__ __setitem__ clear copy get items iterate "
@@ -75,8 +75,6 @@ def kinds() -> dict[type, str]:
         make: typeid for typeid, make, _ in reversed(TYPES) if isinstance(make, type)
     }
     found[containers.Cursor] = "cursor"
-    for cls in (containers.SharedList, containers.NestedList):
-        found[cls] = "list"
-    for cls in (containers.SharedDict, containers.NestedDict):
-        found[cls] = "dict"
+    found[containers.SharedList] = found[containers.NestedList] = "list"
+    found[containers.SharedDict] = found[containers.NestedDict] = "dict"
     return found

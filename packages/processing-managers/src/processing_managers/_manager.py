@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import os
 import weakref
+from contextlib import suppress
 
 from processing_core import (
     InvalidArgument,
@@ -18,9 +19,9 @@ from processing_core import (
 )
 from processing_core.lowlevel import at_exit, load_failure, log_info
 from processing_managers._client.batches import Batch
+from processing_managers._client.links import State
 from processing_managers._client.sessions import (
     Session,
-    State,
     new_number,
     pipe_for_server,
     session_at,
@@ -432,10 +433,8 @@ class _End:
         process = self._process
         if process.is_alive():
             log_info("sending shutdown message to manager")
-            try:
+            with suppress(OSError):  # it has just ended
                 self._control.send_bytes(b"stop")
-            except OSError:
-                pass  # it has just ended
             process.join(self._seconds)
             if process.is_alive():
                 process.terminate()

@@ -92,7 +92,7 @@ def _names(names: Iterable[str], what: str) -> tuple[str, ...]:
 
 
 def _checked_types(types: Mapping[str, str] | None) -> dict[str, str]:
-    result = dict(types or {})
+    result: dict[Any, Any] = {} if types is None else dict(types)
     for name, typeid in result.items():
         if not isinstance(name, str) or not isinstance(typeid, str):
             raise InvalidType(

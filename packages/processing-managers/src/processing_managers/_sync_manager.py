@@ -1,4 +1,4 @@
-"""Owns SyncManager: the manager of containers, locks and queues, and Manager(), which starts one."""
+"""Owns SyncManager, the manager of containers, locks and queues, and Manager()."""
 
 from __future__ import annotations
 

@@ -54,9 +54,9 @@ RELEASE = 3
 ABANDON = 4
 # A thread of the client has ended, and its link with it. No reply.
 UNLINK = 5
-# Not bytes but tuples, for they carry descriptors. (LINK, session, link, owner, queue of replies): a
-# thread of a client begins. (FORKED, session, new session, description, connection): a client
-# forks.
+# Not bytes but tuples, for they carry descriptors.
+# (LINK, session, link, owner, queue of replies): a thread of a client begins.
+# (FORKED, session, new session, description, connection): a client forks.
 LINK = 6
 FORKED = 7
 

@@ -7,7 +7,7 @@ from processing_core import ProcessError, RemoteError
 __all__ = ["ManagerLost", "NotExposedError", "ReferentGoneError", "UnknownTypeError"]
 
 
-class ManagerLost(ProcessError, ConnectionError, EOFError):
+class ManagerLost(ProcessError, ConnectionError, EOFError):  # noqa: N818 - as WorkerLost
     """The manager's process has ended or cannot be reached any more.
 
     It is raised by every call that waits at that moment, and by every later one.

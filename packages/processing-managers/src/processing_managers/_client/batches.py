@@ -164,11 +164,11 @@ class Batch:
         first: Exception | None = None
         for result, (status, value) in zip(results, outcomes, strict=True):
             if status == FAILURE:
-                error = load_failure(value, RemoteError)
-                if not isinstance(error, Exception):
-                    error = RemoteError(f"the method has raised {error!r}")
-                result.set(None, error)
-                first = first or error
+                failure = load_failure(value, RemoteError)
+                if not isinstance(failure, Exception):
+                    failure = RemoteError(f"the method has raised {failure!r}")
+                result.set(None, failure)
+                first = first or failure
             elif status == PICKLED:
                 try:
                     result.set(loads(value), None)

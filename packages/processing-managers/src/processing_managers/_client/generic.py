@@ -1,4 +1,4 @@
-"""Owns the base classes that make proxies generic for type checkers without importing ``typing``."""
+"""Owns the bases that make proxies generic for type checkers without importing ``typing``."""
 
 from __future__ import annotations
 

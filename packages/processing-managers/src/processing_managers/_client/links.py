@@ -284,7 +284,7 @@ if sys.platform != "win32":
                 """True when the server has ended: nothing else comes on its connection."""
                 return any(descriptor == own for descriptor, _ in poll.poll(seconds * 1000))
 
-            receiver: Receiver[Any] = Receiver(replies, sleep)  # type: ignore[arg-type]  # a queue is a channel
+            receiver: Receiver[Any] = Receiver(replies, sleep)
             poll.register(receiver.descriptor, select.POLLIN)
             poll.register(own, select.POLLIN)
             self._control = control

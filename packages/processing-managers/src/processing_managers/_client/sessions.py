@@ -156,7 +156,9 @@ class Session:
             return ConnectionLink(state, number, owner, connection)
         try:
             connection = _connect(self.address, self.authkey, self.ssl_context)
-            answer = _say_hello(connection, state.session, number, owner, self._ticket, rings=False)
+            answer = _say_hello(
+                connection, self.address, state.session, number, owner, self._ticket, rings=False
+            )
         except OSError as error:
             raise state.lose(f"the manager cannot be reached any more: {error}") from error
         if answer["server"] != state.server:
@@ -360,7 +362,7 @@ def session_at(
             return session
     connection = _connect(address, key, ssl_context)
     number, link, owner = new_number(), new_number(), new_number()
-    answer = _say_hello(connection, number, link, owner, rings=ssl_context is None)
+    answer = _say_hello(connection, address, number, link, owner, rings=ssl_context is None)
     with _sessions.lock:
         known = _sessions.get(answer["server"])
         if known is not None:
@@ -385,6 +387,7 @@ def _connect(address: Any, authkey: bytes, ssl_context: SSLContext | None) -> Co
 
 def _say_hello(
     connection: Connection[Any, Any],
+    address: Any,
     session: int,
     link: int,
     owner: int,
@@ -393,7 +396,8 @@ def _say_hello(
     rings: bool = True,
 ) -> dict[str, Any]:
     """Tell the server who we are; returns what it answers."""
-    ring = rings and sys.platform != "win32" and is_local(connection)
+    # What processes share can be sent through sockets that have a path.
+    ring = rings and sys.platform != "win32" and not isinstance(address, tuple)
     try:
         connection.send(
             {
@@ -413,11 +417,3 @@ def _say_hello(
         connection.close()
         raise
     return answer
-
-
-def is_local(connection: Connection[Any, Any]) -> bool:
-    """Whether the other end is on this machine and can be sent what processes share."""
-    import _socket  # only here: few processes connect
-
-    with _socket.socket(fileno=os.dup(connection.fileno())) as sock:
-        return sock.family == _socket.AF_UNIX

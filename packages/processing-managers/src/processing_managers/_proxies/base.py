@@ -203,8 +203,10 @@ def rebuild(how: dict[str, Any]) -> Any:
     if server in _arrivals.servers:
         return _arrivals.servers[server].claim_here(how["ident"], how["ticket"])
     made_from = how["class"]
-    cls = made_from if isinstance(made_from, type) else MakeProxyType(how["typeid"], made_from)
-    proxy: BaseProxy = cls.__new__(cls)
+    cls: type[BaseProxy] = (
+        made_from if isinstance(made_from, type) else MakeProxyType(how["typeid"], made_from)
+    )
+    proxy: BaseProxy = object.__new__(cls)
     proxy.__dict__.update(_ident=how["ident"], _typeid=how["typeid"])
     if _arrivals.servers:
         # This process is a manager. While it waited for the other manager, that might wait for it.
@@ -273,9 +275,9 @@ def MakeProxyType(name: str, exposed: Iterable[str]) -> type[BaseProxy]:  # noqa
 
     :raises InvalidType: (a TypeError) when a name is none
     """
-    names = tuple(exposed)
+    names: tuple[Any, ...] = tuple(exposed)
     for one in (name, *names):
-        if not isinstance(one, str) or not one.isidentifier():
+        if not (isinstance(one, str) and one.isidentifier()):
             raise InvalidType(f"{one!r} is not the name of a method or a class")
     cls = _made.get((name, names))
     if cls is None:
@@ -303,10 +305,11 @@ def make(server: int, typeid: str, ident: int, exposed: tuple[str, ...] | None) 
     session = session_with(server)
     if session is None:
         raise ReferentGoneError("the session with the manager has ended")
-    cls = session.proxytypes.get(typeid) or known_proxies.get(typeid)
+    cls: Any = session.proxytypes.get(typeid) or known_proxies.get(typeid)
     if cls is None or cls is AutoProxy:
         return AutoProxy(session, ident, typeid, exposed)
-    return cls(session, ident, typeid)
+    proxy: BaseProxy = cls(session, ident, typeid)
+    return proxy
 
 
 _arrivals.make_proxies_by(make)
@@ -338,7 +341,7 @@ class IteratorProxy(BaseProxy):
     def __eq__(self, other: object) -> bool:
         return self._is_same(other)
 
-    __hash__ = None  # type: ignore[assignment]  # as of all proxies
+    __hash__ = None  # as of all proxies
 
 
 known_proxies["iter"] = IteratorProxy

@@ -322,7 +322,7 @@ class DictProxy(BaseProxy, Mapping[KeyT, ValueT]):
         result: dict[KeyT, ValueT] = other | self._callmethod("copy")
         return result
 
-    def __ior__(self, other: Any) -> Self:
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # takes more than __or__, as dict
         self.update(other)
         return self
 

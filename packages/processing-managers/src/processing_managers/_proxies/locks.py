@@ -34,13 +34,13 @@ class _Unique(BaseProxy):
     def __eq__(self, other: object) -> bool:
         return self._is_same(other)
 
-    __hash__ = None  # type: ignore[assignment]  # as of all proxies
+    __hash__ = None  # as of all proxies
 
 
 class AcquirerProxy(_Unique):
     """A proxy to something that is acquired and released, also by a ``with`` statement."""
 
-    _exposed_ = ("acquire", "release")
+    _exposed_: tuple[str, ...] | None = ("acquire", "release")
 
     def acquire(self, block: bool = True, timeout: float | None = None) -> bool:
         """Acquire it.

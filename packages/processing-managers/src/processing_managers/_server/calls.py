@@ -35,7 +35,8 @@ class Waiter:
     """A parked call: in which line it waits, and what is done when its time is up.
 
     ``count`` and ``answer`` are for one who has waited for a condition and wants its lock back: how
-    often it had it, and what to tell it then. ``item`` is what one waits with. ``died`` is called when its process has ended.
+    often it had it, and what to tell it then. ``item`` is what one waits with. ``died`` is called
+    when its process has ended.
     """
 
     __slots__ = ("answer", "call", "count", "died", "give_up", "item", "line")
@@ -68,9 +69,10 @@ class Call:
 
     __slots__ = ("waiter",)
 
-    # Whose call it is: what holds a lock for it, and who that is within the holder.
-    session: Any
-    owner: object
+    if TYPE_CHECKING:
+        # Whose call it is: what holds a lock for it, and who that is within the holder.
+        session: Any
+        owner: object
 
     def __init__(self) -> None:
         self.waiter: Waiter | None = None
@@ -102,13 +104,13 @@ class Call:
 class HereCall(Call):
     """A call from a thread of the server's own process, which waits for the answer itself."""
 
-    __slots__ = ("_answer", "_done", "_moment")
+    __slots__ = ("_answer", "_done", "_moment", "owner")
 
     session = None
 
     def __init__(self) -> None:
         super().__init__()
-        self.owner = ("here", threading.get_ident())
+        self.owner: object = ("here", threading.get_ident())
         self._done = threading.Lock()
         self._done.acquire()
         self._answer: tuple[object, BaseException | None] = (None, None)

@@ -15,7 +15,7 @@ from processing_core import InvalidArgument, InvalidType
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any
+    from typing import Any, Self
 
     PlainList = list[Any]
     PlainDict = dict[Any, Any]
@@ -95,7 +95,7 @@ class SharedList(PlainList):
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return list, (list(self),)
 
-    __hash__ = None  # type: ignore[assignment]  # as of list
+    __hash__ = None  # as of list
 
 
 class SharedDict(PlainDict):
@@ -115,7 +115,7 @@ class SharedDict(PlainDict):
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return dict, (dict(self),)
 
-    __hash__ = None  # type: ignore[assignment]  # as of dict
+    __hash__ = None  # as of dict
 
 
 class SharedSet(PlainSet):
@@ -135,7 +135,7 @@ class SharedSet(PlainSet):
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return set, (list(self),)
 
-    __hash__ = None  # type: ignore[assignment]  # as of set
+    __hash__ = None  # as of set
 
 
 def nested(obj: Any) -> Any:
@@ -166,7 +166,7 @@ class NestedList(SharedList):
     def extend(self, items: Iterable[Any]) -> None:
         super().extend(map(nested, items))
 
-    def __iadd__(self, items: Iterable[Any]) -> NestedList:  # type: ignore[misc, override]  # typeshed overloads it
+    def __iadd__(self, items: Iterable[Any]) -> Self:  # type: ignore[misc]  # typeshed overloads it
         self.extend(items)
         return self
 
@@ -197,7 +197,7 @@ class NestedDict(SharedDict):
     def update(self, *args: Any, **kwargs: Any) -> None:
         super().update({key: nested(value) for key, value in dict(*args, **kwargs).items()})
 
-    def __ior__(self, other: Any) -> NestedDict:  # type: ignore[misc, override]  # typeshed overloads it
+    def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # typeshed overloads it
         self.update(other)
         return self
 
@@ -254,7 +254,7 @@ class ValueReferent:
 class ArrayReferent(PlainArray):
     """An array of numbers."""
 
-    def __new__(cls, typecode: str, sequence: Any, lock: object = True) -> ArrayReferent:
+    def __new__(cls, typecode: str, sequence: Any, lock: object = True) -> Self:
         del lock  # as above
         if not isinstance(typecode, str):
             raise InvalidType(f"the type code must be a string, not {typecode!r}")

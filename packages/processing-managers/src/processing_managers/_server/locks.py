@@ -192,7 +192,7 @@ class ConditionReferent(NoCopies):
     @served
     def wait(self, call: Call, timeout: float | None = None) -> object:
         """Release the lock and wait for a notification; answers, with the lock held again, whether
-        there was one in time. Where the lock was ABANDONED meanwhile, that comes as a second answer.
+        there was one in time. Where the lock was ABANDONED meanwhile, a second answer says so.
         """
         who = (call.session, call.owner)
         self._check(who)

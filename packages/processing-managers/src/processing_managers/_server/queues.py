@@ -33,7 +33,7 @@ class QueueReferent(NoCopies):
     def put(
         self, call: Call, item: Any, block: bool = True, timeout: float | None = None
     ) -> object:
-        """Put an item, waiting while the queue is full. :raises queue.Full: if it was all the time"""
+        """Put an item, waiting while there is no room. :raises queue.Full: not in time"""
         seconds = checked_seconds(timeout)
         if self._maxsize and len(self._items) >= self._maxsize:
             if not block or seconds == 0.0:
@@ -56,7 +56,7 @@ class QueueReferent(NoCopies):
 
     @served
     def get(self, call: Call, block: bool = True, timeout: float | None = None) -> object:
-        """Remove the oldest item, waiting while there is none. :raises queue.Empty: if never was"""
+        """Remove the oldest item, waiting while there is none. :raises queue.Empty: not in time"""
         seconds = checked_seconds(timeout)
         if not self._items:
             if not block or seconds == 0.0:

@@ -20,7 +20,7 @@ __all__ = ["SCALARS", "Copy", "Reference", "Replies"]
 
 # Results of these types need no help. A text may be any: it has no parts.
 SCALARS = frozenset((int, float, bool, complex, str, bytes))
-VIEWS = (type({}.keys()), type({}.values()), type({}.items()))
+VIEWS: Any = (type({}.keys()), type({}.values()), type({}.items()))
 # A packer that has made a longer pickle is not used again: its table of objects may have grown.
 KEPT_PICKLE_BYTES = 4096
 

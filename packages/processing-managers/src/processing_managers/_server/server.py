@@ -32,6 +32,7 @@ from processing_managers._server.sessions import (
     TICKET_SECONDS,
     Link,
     Session,
+    Ticket,
     Timers,
     new_number,
 )
@@ -99,7 +100,7 @@ class Server:
         )
         self.address = self._listener.address
         self._stopping = False
-        self._tickets: dict[int, Any] = {}
+        self._tickets: dict[int, Ticket] = {}
         self._sessions: dict[int, Session] = {}
         self._links: dict[int, Link] = {}
         self._timers = Timers()
@@ -143,7 +144,7 @@ class Server:
         try:
             if self._requests is None:
                 while not self._stopping:
-                    self._sleep(self._seconds(None))
+                    self._look_after_clients(self._timers.seconds())
                     self._timers.expire()
             else:
                 self._serve_ring(self._requests)
@@ -155,13 +156,13 @@ class Server:
         if sys.platform == "win32":
             return
         else:
-            receiver: Receiver[Any] = Receiver(requests, self._sleep)  # type: ignore[arg-type]  # a queue is a channel
+            receiver: Receiver[Any] = Receiver(requests, self._look_after_clients)
             self._selector.register(receiver.descriptor, READ, None)
             until_look = REQUESTS_BETWEEN_LOOKS
             timers, get, handle = self._timers, receiver.get, self._handle
             while not self._stopping:
                 try:
-                    message = get(self._seconds(None))
+                    message = get(timers.seconds())
                 except queue.Empty:
                     until_look = 0
                 except Exception as error:  # noqa: BLE001 - of a message that is not ours
@@ -173,12 +174,6 @@ class Server:
                 if until_look <= 0:
                     until_look = REQUESTS_BETWEEN_LOOKS
                     self._look_after_clients(0)
-
-    def _seconds(self, most: float | None) -> float | None:
-        return self._timers.seconds() if most is None else most
-
-    def _sleep(self, seconds: float | None) -> bool:
-        return self._look_after_clients(seconds)
 
     def _look_after_clients(self, seconds: float | None) -> bool:
         """Wait until something happens; True if it was something else than a request."""
@@ -379,7 +374,7 @@ class Server:
             session = self._sessions.get(number)
             if session is None:
                 session = self._add_session(number, hello["description"])
-                ticket = self._tickets.pop(hello.get("ticket"), None)
+                ticket = self._tickets.pop(hello["ticket"], None)
                 if ticket is not None:
                     ticket.session.tickets.discard(ticket)
                     self._objects.hand_over(ticket.idents, session)
