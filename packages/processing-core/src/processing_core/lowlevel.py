@@ -12,6 +12,7 @@ from processing_core._children import on_child_end
 from processing_core._cpickle import PROTOCOL, PickleBuffer, dumps, loads
 from processing_core._lifecycle import ExitCallback, at_exit, on_fork, on_fork_in_child
 from processing_core._log import info as log_info
+from processing_core._log import warning as log_warning
 from processing_core._serialize.failures import load_failure, pack_failure
 from processing_core._serialize.packer import (
     Companion,
@@ -56,6 +57,7 @@ if sys.platform != "win32":
         "load_failure",
         "loads",
         "log_info",
+        "log_warning",
         "on_child_end",
         "on_child_start",
         "on_fork",
@@ -104,6 +106,7 @@ else:
         "load_failure",
         "loads",
         "log_info",
+        "log_warning",
         "on_child_end",
         "on_child_start",
         "on_fork",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import deque
+from functools import partial
 
 from processing_core import RemoteError
 from processing_core.lowlevel import PROTOCOL, dumps, pack_failure
@@ -44,47 +45,46 @@ class Runner:
             found = entry.methods.get(name)
             if found is None:
                 found = entry.method(name)
-            if found[1] == INLINE:
-                # The hot path: a short method, whose result is a copy.
-                entry.calls += 1
-                if len(request) == 2:
-                    value = found[0](*request[1])
-                else:
-                    value = found[0](*request[1], **request[2])
-                if entry.registration.method_to_typeid:
-                    value = self._referred(entry, name, value)
-                status, body = self._replies.of_value(value, link.session)
-                link.reply(serial, status, body)
+            if found[1] != INLINE:
+                self._start(link, entry, request, serial, partial(self._answer, link, serial))
                 return
+            # The hot path: a short method, whose result is a copy.
+            entry.calls += 1
+            if len(request) == 2:
+                value = found[0](*request[1])
+            else:
+                value = found[0](*request[1], **request[2])
+            if entry.registration.method_to_typeid:
+                value = self._referred(entry, name, value)
         except BaseException as error:  # noqa: BLE001 - whatever a method raises is the caller's
             self._answer(link, serial, None, error)
-            return
-        self._start(
-            link, entry, request, serial, lambda *outcome: self._answer(link, serial, *outcome)
-        )
+        else:
+            self._answer(link, serial, value, None)
 
     def ordered(self, link: Link, ident: int, serial: int, message: bytes | Loaded) -> None:
-        """As call(), but after the earlier ones of this kind from the link to the object."""
+        """As call(), but after the earlier ones of this kind from the link to the object.
+
+        One that puts its answer off is passed by those that follow: it may wait for them.
+        """
 
         def start() -> None:
             try:
                 request = read_body(message, HEADER_BYTES)
                 entry = self._objects.get(ident)
+                aside = entry.method(request[0])[1] == ASIDE
             except BaseException as error:  # noqa: BLE001 - as above
-                done(None, error)
+                self._answer(link, serial, None, error)
+                self._next_in_line(link, ident)
                 return
-            self._start(link, entry, request, serial, done)
 
-        def done(value: Any, error: BaseException | None) -> None:
-            self._answer(link, serial, value, error)
-            with state_lock:
-                line = link.queued[ident]
-                if not line:
-                    del link.queued[ident]
-                    return
-                following = line.popleft()
-            # Not from here: a long line of short calls would be as deep a recursion.
-            run_aside(following)
+            def done(value: Any, error: BaseException | None) -> None:
+                self._answer(link, serial, value, error)
+                if aside:
+                    self._next_in_line(link, ident)
+
+            self._start(link, entry, request, serial, done)
+            if not aside:
+                self._next_in_line(link, ident)
 
         with state_lock:
             line = link.queued.get(ident)
@@ -93,6 +93,16 @@ class Runner:
                 return
             link.queued[ident] = deque()
         start()
+
+    def _next_in_line(self, link: Link, ident: int) -> None:
+        with state_lock:
+            line = link.queued[ident]
+            if not line:
+                del link.queued[ident]
+                return
+            following = line.popleft()
+        # Not from here: a long line of short calls would be as deep a recursion.
+        run_aside(following)
 
     def batch(self, link: Link, serial: int, message: bytes | Loaded) -> None:
         """Run many calls one after the other."""

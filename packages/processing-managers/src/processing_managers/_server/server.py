@@ -15,12 +15,11 @@ import selectors
 import sys
 import threading
 import time
-import warnings
 from contextlib import suppress
 
 from processing_core import AuthenticationError
 from processing_core.connection import Listener
-from processing_core.lowlevel import log_info, on_fork_in_child
+from processing_core.lowlevel import log_info, log_warning, on_fork_in_child
 from processing_managers import _arrivals
 from processing_managers._registry import Registration
 from processing_managers._server.calls import state_lock
@@ -174,7 +173,7 @@ class Server:
                 except queue.Empty:
                     until_look = 0
                 except Exception as error:  # noqa: BLE001 - of a message that is not ours
-                    warnings.warn(f"a request could not be read: {error!r}", stacklevel=1)
+                    log_warning("a request could not be read: %r", error)
                 else:
                     handle(message)
                 timers.expire()
@@ -383,7 +382,7 @@ class Server:
         except Exception as error:  # noqa: BLE001 - whatever a stranger sends
             connection.close()
             if not isinstance(error, (EOFError, OSError)):
-                warnings.warn(f"a client was turned away: {error!r}", stacklevel=1)
+                log_warning("a client was turned away: %r", error)
             return
         if ring:
             self._watch(connection, session)
@@ -425,7 +424,7 @@ class Server:
             connection.close()
         except Exception as error:  # noqa: BLE001 - of a message that is not ours
             connection.close()
-            warnings.warn(f"a request could not be read: {error!r}", stacklevel=1)
+            log_warning("a request could not be read: %r", error)
         finally:
             with _running.lock:
                 _running.connections.discard(connection)
