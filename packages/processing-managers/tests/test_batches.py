@@ -7,11 +7,11 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-from manager_children import RegisteredManager
-from processing_testkit.waiting import wait_until
 
+from manager_children import RegisteredManager
 from processing_core import ClosedError, InvalidType, MisuseError, RemoteError
 from processing_managers import ListProxy, ManagerLost, SyncManager
+from processing_testkit.waiting import wait_until
 
 
 @pytest.fixture

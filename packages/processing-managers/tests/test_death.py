@@ -10,13 +10,13 @@ import warnings
 from typing import Any
 
 import pytest
-from conftest import Starter
-from manager_children import hold_and_wait, keep_and_wait, wait_in
-from processing_testkit.waiting import wait_until
 
 import processing_core
+from conftest import Starter
+from manager_children import hold_and_wait, keep_and_wait, wait_in
 from processing_core import OwnerDiedWarning
 from processing_managers import SyncManager
+from processing_testkit.waiting import wait_until
 
 
 def kill(process: Any) -> None:
@@ -83,7 +83,8 @@ def test_references_of_the_dead(manager: SyncManager, start: Starter) -> None:
 
 
 @pytest.mark.parametrize(
-    ("kind", "method"), [("Queue", "get"), ("Lock", "acquire"), ("Event", "wait"), ("Queue", "join")]
+    ("kind", "method"),
+    [("Queue", "get"), ("Lock", "acquire"), ("Event", "wait"), ("Queue", "join")],
 )
 def test_dead_waiters_take_nothing(
     manager: SyncManager, start: Starter, kind: str, method: str

@@ -10,6 +10,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+
+import processing_core
 from manager_children import (
     CounterManager,
     FailsToLoad,
@@ -18,9 +20,6 @@ from manager_children import (
     make_fails_to_load,
     report,
 )
-from processing_testkit.waiting import wait_until
-
-import processing_core
 from processing_core import MisuseError, RemoteError, RemoteTraceback
 from processing_managers import (
     BaseManager,
@@ -30,6 +29,7 @@ from processing_managers import (
     SyncManager,
     UnknownTypeError,
 )
+from processing_testkit.waiting import wait_until
 
 
 @pytest.fixture
@@ -48,7 +48,7 @@ def test_the_methods_own_exception(counters: Any, typeid: str) -> None:
     cause = caught.value.__cause__
     assert isinstance(cause, RemoteTraceback)
     assert "manager_children.py" in str(cause)
-    assert 'in fail' in str(cause)
+    assert "in fail" in str(cause)
     assert counter.get() == 1
 
 

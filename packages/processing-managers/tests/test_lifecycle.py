@@ -10,6 +10,8 @@ import time
 from typing import Any
 
 import pytest
+
+import processing_core
 from manager_children import (
     CounterManager,
     Environment,
@@ -18,13 +20,11 @@ from manager_children import (
     raise_in_initializer,
     set_up,
 )
-from processing_testkit.scripts import run_script
-from processing_testkit.waiting import wait_until
-
-import processing_core
 from processing_core import AuthenticationError, MisuseError
 from processing_core.context import BaseContext
 from processing_managers import BaseManager, Manager, ManagerLost, SyncManager
+from processing_testkit.scripts import run_script
+from processing_testkit.waiting import wait_until
 
 
 def test_starts_and_ends_by_every_method(context: BaseContext) -> None:
@@ -177,7 +177,9 @@ def test_connect() -> None:
         other.connect()
         numbers = other.list([1, 2])
         assert list(numbers) == [1, 2]
-        assert SyncManager.fromAddress(manager.address, "key").info()["pid"] == manager.info()["pid"]
+        assert (
+            SyncManager.fromAddress(manager.address, "key").info()["pid"] == manager.info()["pid"]
+        )
         with pytest.raises(MisuseError, match="connected already"):
             other.connect()
         with pytest.raises(MisuseError, match="connected, not started"):

@@ -10,13 +10,13 @@ import threading
 from typing import Any
 
 import pytest
-from conftest import Starter
-from manager_children import append_all, fork_and_use, increment, receive_and_use, relay_proxy
-from processing_testkit.waiting import wait_until
 
 import processing_core
+from conftest import Starter
+from manager_children import append_all, fork_and_use, increment, receive_and_use, relay_proxy
 from processing_core.context import BaseContext
 from processing_managers import ListProxy, ReferentGoneError, SyncManager
+from processing_testkit.waiting import wait_until
 
 
 def references(manager: SyncManager, typeid: str) -> int:

@@ -6,8 +6,8 @@ import os
 from typing import Any
 
 import pytest
-from manager_children import Counter, CounterManager, RegisteredManager
 
+from manager_children import Counter, CounterManager, RegisteredManager
 from processing_core import InvalidArgument, InvalidType
 from processing_managers import (
     AutoProxy,
@@ -184,9 +184,7 @@ def test_register_without_a_method() -> None:
         ({"blocking": "get"}, InvalidType, "not the string 'get'"),
     ],
 )
-def test_bad_registrations(
-    arguments: dict[str, Any], error: type[Exception], message: str
-) -> None:
+def test_bad_registrations(arguments: dict[str, Any], error: type[Exception], message: str) -> None:
     class Manager(BaseManager):
         pass
 
