@@ -27,6 +27,7 @@ from processing_managers._wire import (
     REPLY,
     REQUEST,
     UNLINK,
+    VALUE,
     Loaded,
     Shipment,
     read_body,
@@ -125,14 +126,11 @@ class Link:
 
         What the method raises is raised here, with its traceback there as the cause.
         """
-        serial = self.post(ident, name, args, kwds, self._kind(ident))
-        return self.wait_for(serial)
-
-    def _kind(self, ident: int) -> int:
-        """Whether a call must wait for others on their way."""
+        kind = CALL
         if self.pending and any(result.ident == ident for result in self.pending.values()):
-            return ORDERED
-        return CALL
+            kind = ORDERED  # after those on their way
+        serial = self.post(ident, name, args, kwds, kind)
+        return self.wait_for(serial)
 
     def post(
         self,
@@ -182,8 +180,13 @@ class Link:
         try:
             while True:
                 reply = self.receive()
-                header = reply if type(reply) is bytes else reply.header  # type: ignore[union-attr]  # else Loaded
-                number, status = REPLY.unpack_from(header)
+                if type(reply) is bytes:
+                    number, status = REPLY.unpack_from(reply)
+                    if number == serial and status == VALUE:
+                        # Other threads and handlers are served by other links meanwhile.
+                        return loads(memoryview(reply)[REPLY_BYTES:])
+                else:
+                    number, status = REPLY.unpack(reply.header)  # type: ignore[union-attr]  # Loaded
                 if number == serial:
                     break
                 self._other(number, status, reply)

@@ -34,8 +34,8 @@ class QueueReferent(NoCopies):
         self, call: Call, item: Any, block: bool = True, timeout: float | None = None
     ) -> object:
         """Put an item, waiting while there is no room. :raises queue.Full: not in time"""
-        seconds = checked_seconds(timeout)
         if self._maxsize and len(self._items) >= self._maxsize:
+            seconds = checked_seconds(timeout)
             if not block or seconds == 0.0:
                 raise Full
             call.park(self._putters, seconds, lambda waiter: waiter.call.fail(Full()))
@@ -57,8 +57,8 @@ class QueueReferent(NoCopies):
     @served
     def get(self, call: Call, block: bool = True, timeout: float | None = None) -> object:
         """Remove the oldest item, waiting while there is none. :raises queue.Empty: not in time"""
-        seconds = checked_seconds(timeout)
         if not self._items:
+            seconds = checked_seconds(timeout)
             if not block or seconds == 0.0:
                 raise Empty
             return call.park(self._getters, seconds, lambda waiter: waiter.call.fail(Empty()))

@@ -6,13 +6,22 @@ from collections import deque
 from functools import partial
 
 from processing_core import RemoteError
-from processing_core.lowlevel import PROTOCOL, dumps, pack_failure
+from processing_core.lowlevel import PROTOCOL, dumps, loads, pack_failure
 from processing_managers._server.calls import PENDING, state_lock
-from processing_managers._server.objects import ASIDE, INLINE, Entry, Objects
+from processing_managers._server.objects import ASIDE, INLINE, SERVED, Entry, Objects
 from processing_managers._server.replies import SCALARS, Reference, Replies
 from processing_managers._server.sessions import Link, RemoteCall, Timers
 from processing_managers._server.threads import run_aside
-from processing_managers._wire import FAILURE, PICKLED, REQUEST, VALUE, Loaded, read_body
+from processing_managers._wire import (
+    FAILURE,
+    NONE,
+    PICKLED,
+    REPLY,
+    REQUEST,
+    VALUE,
+    Loaded,
+    read_body,
+)
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -39,25 +48,45 @@ class Runner:
     def call(self, link: Link, ident: int, serial: int, message: bytes | Loaded) -> None:
         """Run a call and answer it, now or later."""
         try:
-            request = read_body(message, HEADER_BYTES)
+            if type(message) is bytes:
+                request = loads(memoryview(message)[HEADER_BYTES:])
+            else:
+                request = read_body(message, HEADER_BYTES)
             entry = self._objects.get(ident)
             name = request[0]
             found = entry.methods.get(name)
             if found is None:
                 found = entry.method(name)
-            if found[1] != INLINE:
+            entry.calls += 1
+            # The hot path: a short method, whose result is a copy.
+            if found[1] == INLINE:
+                if len(request) == 2:
+                    value = found[0](*request[1])
+                else:
+                    value = found[0](*request[1], **request[2])
+                if entry.registration.method_to_typeid:
+                    value = self._referred(entry, name, value)
+            elif found[1] == SERVED:
+                call = RemoteCall(link, serial, partial(self._answer, link, serial), self._timers)
+                with state_lock:
+                    if len(request) == 2:
+                        value = found[0](call, *request[1])
+                    else:
+                        value = found[0](call, *request[1], **request[2])
+                    if value is PENDING:
+                        call.remember()
+                        return
+            else:
+                entry.calls -= 1
                 self._start(link, entry, request, serial, partial(self._answer, link, serial))
                 return
-            # The hot path: a short method, whose result is a copy.
-            entry.calls += 1
-            if len(request) == 2:
-                value = found[0](*request[1])
-            else:
-                value = found[0](*request[1], **request[2])
-            if entry.registration.method_to_typeid:
-                value = self._referred(entry, name, value)
         except BaseException as error:  # noqa: BLE001 - whatever a method raises is the caller's
             self._answer(link, serial, None, error)
+            return
+        if value is None:
+            link.put(REPLY.pack(serial, NONE))
+        elif type(value) in SCALARS:
+            link.put(REPLY.pack(serial, VALUE) + dumps(value, PROTOCOL))
         else:
             self._answer(link, serial, value, None)
 
@@ -164,24 +193,14 @@ class Runner:
         done: Done,
     ) -> None:
         """Run a method that may put its answer off."""
-
-        def answer(value: object, error: BaseException | None) -> None:
-            link.calls.pop(serial, None)
-            if link.may_block:
-                run_aside(lambda: done(value, error))
-            else:
-                done(value, error)
-
-        call = RemoteCall(link, serial, answer, self._timers)
+        call = RemoteCall(link, serial, done, self._timers)
         try:
             with state_lock:
-                link.calls[serial] = call
                 value = method(call, *args, **kwds)
                 if value is PENDING:
+                    call.remember()
                     return
-                link.calls.pop(serial, None)
         except BaseException as error:  # noqa: BLE001 - as above
-            link.calls.pop(serial, None)
             done(None, error)
             return
         done(value, None)

@@ -9,9 +9,11 @@ from __future__ import annotations
 
 import os
 import time
+from functools import partial
 
 from processing_core.lowlevel import Packer
 from processing_managers._server.calls import Call, Waiter, state_lock
+from processing_managers._server.threads import run_aside
 from processing_managers._wire import REPLY, Shipment
 
 TYPE_CHECKING = False
@@ -96,33 +98,49 @@ class Link:
 
 
 class RemoteCall(Call):
-    """A call from a client."""
+    """A call from a client; ``done`` gets its outcome."""
 
-    __slots__ = ("answer", "link", "owner", "serial", "session", "timers")
+    __slots__ = ("_done", "_link", "_serial", "_timers")
 
     def __init__(
         self,
         link: Link,
         serial: int,
-        answer: Callable[[object, BaseException | None], None],
+        done: Callable[[Any, BaseException | None], None],
         timers: Timers,
     ) -> None:
-        super().__init__()
-        self.link = link
-        self.session: Session = link.session
-        self.owner: object = link.owner
-        self.serial = serial
-        self.answer = answer
-        self.timers = timers
+        self.waiter = None
+        self._link = link
+        self._serial = serial
+        self._done = done
+        self._timers = timers
+
+    if not TYPE_CHECKING:
+        # Few methods ask for these.
+        session = property(lambda self: self._link.session)
+        owner = property(lambda self: self._link.owner)
+
+    def remember(self) -> None:
+        """The answer was put off: the link has to know, if it still waits for somebody."""
+        if self.waiter is not None:
+            self._link.calls[self._serial] = self
 
     def finish(self, value: object) -> None:
-        self.answer(value, None)
+        self._finish(value, None)
 
     def fail(self, error: BaseException) -> None:
-        self.answer(None, error)
+        self._finish(None, error)
+
+    def _finish(self, value: object, error: BaseException | None) -> None:
+        link = self._link
+        link.calls.pop(self._serial, None)
+        if link.may_block:
+            run_aside(partial(self._done, value, error))
+        else:
+            self._done(value, error)
 
     def expire_at(self, moment: float, waiter: Waiter) -> None:
-        self.timers.add(moment, waiter)
+        self._timers.add(moment, waiter)
 
 
 class Timers:
