@@ -40,7 +40,7 @@ class Worker(Process):
 
 def processes() -> None:
     process = Process(target=greet, args=("x", 2), daemon=True)
-    Process(target=greet, args=(2,))  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue]
+    Process(target=greet, args=(2,))  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
     process.start()
     process.join(timeout=2.5)
     assert_type(process.exitcode, int | None)

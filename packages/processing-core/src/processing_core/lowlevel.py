@@ -9,7 +9,10 @@ import os
 import sys
 
 from processing_core._children import on_child_end
+from processing_core._cpickle import PROTOCOL, PickleBuffer, dumps, loads
 from processing_core._lifecycle import ExitCallback, at_exit, on_fork, on_fork_in_child
+from processing_core._log import info as log_info
+from processing_core._log import warning as log_warning
 from processing_core._platform.cgroups import folders as cgroup_folders
 from processing_core._platform.cpus import cgroup_limit as cgroup_cpus
 from processing_core._platform.memory import available_bytes as available_memory
@@ -22,7 +25,7 @@ from processing_core._serialize.packer import (
     register_reducer,
 )
 from processing_core._serialize.packing import pack
-from processing_core._serialize.transfer import take_descriptor
+from processing_core._serialize.transfer import is_starting_child, take_descriptor
 from processing_core._start.hooks import on_child_start
 
 if sys.platform != "win32":
@@ -38,12 +41,14 @@ if sys.platform != "win32":
     )
 
     __all__ = [
+        "PROTOCOL",
         "ROOM_BYTES",
         "Block",
         "Companion",
         "ExitCallback",
         "MemorySemaphore",
         "Packer",
+        "PickleBuffer",
         "Receiver",
         "SharedFile",
         "allocate",
@@ -52,8 +57,13 @@ if sys.platform != "win32":
         "available_memory",
         "cgroup_cpus",
         "cgroup_folders",
+        "dumps",
         "features",
+        "is_starting_child",
         "load_failure",
+        "loads",
+        "log_info",
+        "log_warning",
         "on_child_end",
         "on_child_start",
         "on_fork",
@@ -90,15 +100,22 @@ if sys.platform != "win32":
         }
 else:
     __all__ = [
+        "PROTOCOL",
         "Companion",
         "ExitCallback",
         "Packer",
+        "PickleBuffer",
         "at_exit",
         "available_memory",
         "cgroup_cpus",
         "cgroup_folders",
+        "dumps",
         "features",
+        "is_starting_child",
         "load_failure",
+        "loads",
+        "log_info",
+        "log_warning",
         "on_child_end",
         "on_child_start",
         "on_fork",

@@ -217,6 +217,10 @@ class Channel:
         self._sleepers[FOR_MESSAGES].recover()
         self._wake(FOR_MESSAGES)
         self._ring_bells()
+        if self._has_messages() and not self._words[PUTTERS] & ATTENTION:
+            # Perhaps the dead had taken a receiver off the list and not rung yet. Where there is
+            # none, a bell too many does no harm.
+            self._mailbox.put(BELL, [])
 
     def _recover_getting(self) -> None:
         self._sleepers[FOR_ROOM].recover()
@@ -271,6 +275,12 @@ class Channel:
                 if not self._wake(FOR_MESSAGES):
                     break
         if waiting & ATTENTION:
+            if not self._words[PUTTERS] & ATTENTION:
+                # A receiver sleeps. It is rung for once, and before that it is off the list: awake
+                # at once, on this processor perhaps, it then need not wait for this guard.
+                self._words[GETTERS] = waiting & ~ATTENTION
+                self._mailbox.put(BELL, [])
+                return
             self._order_stores()
             # If there are others, the bell was rung for them.
             if len(self._ring) <= count or not self._base:

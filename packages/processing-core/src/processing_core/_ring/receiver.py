@@ -125,7 +125,10 @@ class Receiver(Container[ItemT]):
                 return False
             return self._sleep(left)
         finally:
-            channel._putting.run(self._stop_listening)
+            if words[GETTERS] & ATTENTION:
+                channel._putting.run(self._stop_listening)
+            else:
+                self._bell_may_be_there = True  # a producer has rung
 
     def _listen(self) -> bool:
         """With the producers' guard: from now on who puts rings; False if there is a message."""
@@ -141,6 +144,9 @@ class Receiver(Container[ItemT]):
         """With the producers' guard: nobody need ring any more."""
         if self._words[PUTTERS] & ATTENTION:
             return  # somebody has asked for the descriptor meanwhile
+        if not self._words[GETTERS] & ATTENTION:
+            self._bell_may_be_there = True  # a producer has rung just now
+            return
         self._words[GETTERS] &= ~ATTENTION
         if self.ready():
             # What belongs to messages is in the mailbox, too, so the bell stays for the moment.
