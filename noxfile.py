@@ -52,6 +52,9 @@ SHARED_TESTS: Final = (
     "chaos/tests",
 )
 
+TYPES_TO_COME: Final = ("processing-managers",)
+"""Distributions not all of whose names have types that every checker infers alike. None for long."""
+
 TOGETHER: Final = "together"
 """The test run that has every distribution installed, beside those that have one each."""
 
@@ -192,7 +195,7 @@ def typecheck(session: nox.Session) -> None:
     runs = {"the sources": ["noxfile.py", "testkit/src", *sources]}
     runs |= {relative(path): [relative(path)] for path in sorted(PACKAGES.glob("*/tests"))}
     runs |= {name: [name] for name in FOLDERS}
-    runs |= {"the documentation's settings": ["docs/conf.py"]}
+    runs |= {"the documentation's programs": ["docs/conf.py", "docs/names_table.py"]}
     failed = []
     for platform in PLATFORMS:
         command = ["mypy", f"--platform={platform}", f"--cache-dir=.mypy_cache/{platform}"]
@@ -227,7 +230,11 @@ def verifytypes(session: nox.Session) -> None:
         try:
             session.run("pyright", "--verifytypes", module, "--ignoreexternal")
         except nox.command.CommandFailed:
-            failed.append(distribution)
+            if distribution not in TYPES_TO_COME:
+                failed.append(distribution)
+        else:
+            if distribution in TYPES_TO_COME:
+                session.error(f"{distribution} is complete: take it out of TYPES_TO_COME")
     session.run("pyright")
     if failed:
         session.error("not everything has a type in " + ", ".join(failed))
