@@ -14,6 +14,7 @@ from typing import Any
 
 import processing
 from processing.sharedctypes import Value
+from processing_managers import Manager
 
 WITHOUT_CALL = "FROZEN_PROGRAM_WITHOUT_FREEZE_SUPPORT"
 
@@ -75,6 +76,20 @@ def value() -> None:
     print(number.value)
 
 
+def append(numbers: Any, number: int) -> None:
+    numbers.append(number)
+
+
+def manager() -> None:
+    """A list that lives in a process of its own."""
+    with Manager() as held:
+        numbers = held.list([1])
+        child = processing.Process(target=append, args=(numbers, 2))
+        child.start()
+        child.join()
+        print(numbers, child.exitcode)
+
+
 def fail() -> None:
     raise ValueError("as is meant")
 
@@ -131,7 +146,8 @@ def signal_and_sleep(connection: Any) -> None:
 
 
 TASKS: dict[str, Callable[[], None]] = {
-    task.__name__: task for task in (process, queue, value, error, terminate, grandchild, orphan)
+    task.__name__: task
+    for task in (process, queue, value, manager, error, terminate, grandchild, orphan)
 }
 """What the program can do. Whatever starts processes belongs here."""
 

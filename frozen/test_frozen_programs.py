@@ -21,6 +21,7 @@ EXPECTED = {
     "process": "child of __main__ [{method!r}, 'process']\n0\n",
     "queue": "870 [0, 0, 0]\n",
     "value": "42\n",
+    "manager": "[1, 2] 0\n",
     "error": "1\n",
     "terminate": "-15\n",
     "grandchild": "child of\n0\n",
