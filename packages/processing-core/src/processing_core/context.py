@@ -136,50 +136,36 @@ class BaseContext:
 
     Process: type[_process.Process] = _process.Process
 
-    @staticmethod
-    def current_process() -> _process.Process:
-        """See ``processing_core.current_process``."""
-        return current_process()
+    if TYPE_CHECKING:
+        # What follows below, in words that every type checker understands alike.
 
+        @staticmethod
+        def current_process() -> _process.Process: ...
+        @staticmethod
+        def parent_process() -> _process.ParentProcess | None: ...
+        @staticmethod
+        def active_children() -> list[_process.Process]: ...
+        @staticmethod
+        def cpu_count(logical: bool = False) -> int: ...
+        @staticmethod
+        def freeze_support() -> None: ...
+        @staticmethod
+        def set_executable(executable: str | bytes) -> None: ...
+        @staticmethod
+        def set_forkserver_preload(module_names: Iterable[str]) -> None: ...
+    else:
+        current_process = staticmethod(current_process)
+        parent_process = staticmethod(parent_process)
+        active_children = staticmethod(active_children)
+        cpu_count = staticmethod(cpu_count)
+        freeze_support = staticmethod(freeze_support)
+        set_executable = staticmethod(set_executable)
+        set_forkserver_preload = staticmethod(set_forkserver_preload)
     currentProcess = current_process
-
-    @staticmethod
-    def parent_process() -> _process.ParentProcess | None:
-        """See ``processing_core.parent_process``."""
-        return parent_process()
-
     parentProcess = parent_process
-
-    @staticmethod
-    def active_children() -> list[_process.Process]:
-        """See ``processing_core.active_children``."""
-        return active_children()
-
     activeChildren = active_children
-
-    @staticmethod
-    def cpu_count(logical: bool = False) -> int:
-        """See ``processing_core.cpu_count``."""
-        return cpu_count(logical)
-
     cpuCount = cpu_count
-
-    @staticmethod
-    def freeze_support() -> None:
-        """See ``processing_core.freeze_support``."""
-        freeze_support()
-
     freezeSupport = freeze_support
-
-    @staticmethod
-    def set_executable(executable: str | bytes) -> None:
-        """See ``processing_core.set_executable``."""
-        set_executable(executable)
-
-    @staticmethod
-    def set_forkserver_preload(module_names: Iterable[str]) -> None:
-        """See ``processing_core.set_forkserver_preload``."""
-        set_forkserver_preload(module_names)
 
     def Pipe(  # noqa: N802 - documented name
         self, duplex: bool = True
