@@ -13,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from processing._commands.known import Known, installed
-from processing._commands.rewriting import Options, migrate_source
+from processing._commands.rewriting import Options, concerns, migrate_source, rewrite
 
 TOP = "Process Queue Lock Pool Manager TimeoutError current_process currentProcess get_context"
 FULL = Known(
@@ -379,11 +379,26 @@ def test_files_without_such_imports_stay_byte_for_byte(
     lines: list[str], newline: str, ends: bool, pep8: bool
 ) -> None:
     source = (newline.join(lines) + newline * ends).encode()
+    options = Options(pep8=pep8)
     try:
-        outcome = migrate_source(source, Options(pep8=pep8), FULL)
+        content = rewrite(source, options, FULL).content
     except SyntaxError:
         return  # which is what is raised, and nothing is written
-    assert outcome.content == source
+    assert content == source
+    assert migrate_source(source, options, FULL).content == source
+
+
+@pytest.mark.parametrize("form", MOVED)
+def test_what_is_looked_at_first_keeps_nobody_from_being_moved(form: str) -> None:
+    assert concerns(MOVED[form][0].encode(), Options())
+
+
+@pytest.mark.parametrize(
+    "source",
+    ["# multiprocessing\n", "import processing\n", "x = 'preprocessing.x'\n", "a.processing\n"],
+)
+def test_other_files_are_not_even_parsed_by_libcst(source: str) -> None:
+    assert not concerns(source.encode(), Options())
 
 
 IMPORTS = st.sampled_from(

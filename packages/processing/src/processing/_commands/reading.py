@@ -15,7 +15,7 @@ from libcst.metadata import PositionProvider, QualifiedNameProvider, QualifiedNa
 
 from processing._commands.known import Known
 
-__all__ = ["NEW", "OLD", "Note", "Reader", "dotted"]
+__all__ = ["MENTION", "NEW", "OLD", "Note", "Reader", "dotted"]
 
 OLD, NEW = "multiprocessing", "processing"
 
