@@ -69,7 +69,11 @@ class Runner:
                 if entry.registration.method_to_typeid:
                     value = self._referred(entry, name, value)
             elif found[1] == SERVED:
-                call = RemoteCall(link, serial, partial(self._answer, link, serial), self._timers)
+                # Most calls are answered at once, so one object does for many.
+                call = link.spare or RemoteCall(link, self._timers)
+                link.spare = None
+                call.serial = serial
+                call.done = partial(self._answer, link, serial)
                 with state_lock:
                     if len(request) == 2:
                         value = found[0](call, *request[1])
@@ -78,6 +82,7 @@ class Runner:
                     if value is PENDING:
                         call.remember()
                         return
+                link.spare = call
             else:
                 entry.calls -= 1
                 self._start(link, entry, request, serial, partial(self._answer, link, serial))
@@ -195,7 +200,9 @@ class Runner:
         done: Done,
     ) -> None:
         """Run a method that may put its answer off."""
-        call = RemoteCall(link, serial, done, self._timers)
+        call = RemoteCall(link, self._timers)
+        call.serial = serial
+        call.done = done
         try:
             with state_lock:
                 value = method(call, *args, **kwds)
