@@ -53,7 +53,7 @@ def in_child(function: Any, *args: Any) -> Any:
 def send_result(function: Any, args: tuple[Any, ...], connection: Any) -> None:
     try:
         connection.send(("value", function(*args)))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the parent raises it
         connection.send(("error", error))
 
 

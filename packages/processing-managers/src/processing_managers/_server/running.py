@@ -47,7 +47,9 @@ class Runner:
         self._replies = replies
         self._timers = timers
 
-    def call(self, link: Link, ident: int, serial: int, message: bytes | Loaded) -> None:
+    def call(  # noqa: PLR0912 - the hot path is one function
+        self, link: Link, ident: int, serial: int, message: bytes | Loaded
+    ) -> None:
         """Run a call and answer it, now or later."""
         try:
             if type(message) is bytes:
