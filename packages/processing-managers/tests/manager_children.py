@@ -6,11 +6,14 @@ import functools
 import os
 import queue
 import signal
+import sys
 import threading
 import time
 from typing import Any
 
 from processing_managers import BaseManager, CreatorMethod, SyncManager
+
+assert sys.platform != "win32"
 
 
 def append_all(proxy: Any, items: list[Any]) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 import warnings
 from typing import Any
@@ -17,6 +18,8 @@ from manager_children import hold_and_wait, keep_and_wait, wait_in
 from processing_core import OwnerDiedWarning
 from processing_managers import SyncManager
 from processing_testkit.waiting import wait_until
+
+assert sys.platform != "win32"
 
 
 def kill(process: Any) -> None:

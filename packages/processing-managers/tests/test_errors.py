@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -30,6 +31,8 @@ from processing_managers import (
     UnknownTypeError,
 )
 from processing_testkit.waiting import wait_until
+
+assert sys.platform != "win32"
 
 
 @pytest.fixture

@@ -6,6 +6,7 @@ import copy
 import gc
 import os
 import pickle
+import sys
 import threading
 from typing import Any
 
@@ -17,6 +18,8 @@ from manager_children import append_all, fork_and_use, increment, receive_and_us
 from processing_core.context import BaseContext
 from processing_managers import ListProxy, ReferentGoneError, SyncManager
 from processing_testkit.waiting import wait_until
+
+assert sys.platform != "win32"
 
 
 def references(manager: SyncManager, typeid: str) -> int:

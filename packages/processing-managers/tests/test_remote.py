@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,8 @@ from manager_children import QueueManager, RegisteredManager, connect_and_put
 from processing_core import AuthenticationError, InvalidArgument, OwnerDiedWarning
 from processing_managers import ManagerLost, SyncManager
 from processing_testkit.waiting import wait_until
+
+assert sys.platform != "win32"
 
 KEY = b"key"
 

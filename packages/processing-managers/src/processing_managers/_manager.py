@@ -228,7 +228,14 @@ class BaseManager:
         manager.connect()
         return manager
 
-    fromAddress = from_address
+    if TYPE_CHECKING:
+        # mypy cannot tell what an alias of a class method returns.
+        @classmethod
+        def fromAddress(  # noqa: N802 - the documented name
+            cls, address: Any, authkey: bytes | str, **settings: Any
+        ) -> Self: ...
+    else:
+        fromAddress = from_address
 
     def get_server(self) -> ManagerServer:
         """A server that serves in this process, by its ``serve_forever``.
