@@ -13,8 +13,6 @@ from typing import Any
 
 from processing_managers import BaseManager, CreatorMethod, SyncManager
 
-assert sys.platform != "win32"
-
 
 def append_all(proxy: Any, items: list[Any]) -> None:
     for item in items:
@@ -69,6 +67,7 @@ def receive_and_use(connection: Any) -> None:
 
 def fork_and_use(proxy: Any, answer: Any) -> None:
     """Use a proxy in a forked child after it is gone here."""
+    assert sys.platform != "win32"
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -147,6 +146,7 @@ class Counter:
         raise KeyboardInterrupt
 
     def end_process(self) -> None:
+        assert sys.platform != "win32"
         os.kill(os.getpid(), signal.SIGKILL)
 
     def _private(self) -> None:
