@@ -67,9 +67,8 @@ def receive_and_use(connection: Any) -> None:
 
 def fork_and_use(proxy: Any, answer: Any) -> None:
     """Use a proxy in a forked child after it is gone here."""
-    assert sys.platform != "win32"
     reader, writer = os.pipe()
-    pid = os.fork()
+    pid = os.fork() if sys.platform != "win32" else 0
     if pid == 0:
         code = 1
         try:
@@ -146,8 +145,8 @@ class Counter:
         raise KeyboardInterrupt
 
     def end_process(self) -> None:
-        assert sys.platform != "win32"
-        os.kill(os.getpid(), signal.SIGKILL)
+        if sys.platform != "win32":
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _private(self) -> None:
         """Not for proxies."""
