@@ -67,8 +67,10 @@ def receive_and_use(connection: Any) -> None:
 
 def fork_and_use(proxy: Any, answer: Any) -> None:
     """Use a proxy in a forked child after it is gone here."""
+    if sys.platform == "win32":
+        return
     reader, writer = os.pipe()
-    pid = os.fork() if sys.platform != "win32" else 0
+    pid = os.fork()
     if pid == 0:
         code = 1
         try:
