@@ -133,6 +133,7 @@ class BaseManager:
             requests = SimpleQueue()
         except NotImplementedError:
             requests = None  # no rings on this platform
+        fresh = self._address is None
         ours, theirs = pipe_for_server()
         settings = {
             "registry": {**_builtin_types.base_registry(), **self._registrations()},
@@ -147,7 +148,8 @@ class BaseManager:
             target=server_process.run,
             name=self._new_name(),
             args=(settings, number, theirs, initializer, tuple(initargs)),
-            daemon=True,
+            # It notices itself when this process ends, however that comes, and then cleans up.
+            daemon=False,
         )
         try:
             process.start()
@@ -168,6 +170,8 @@ class BaseManager:
         self._process = process
         self._use(session)
         at_end = _End(process, ours, session, self._shutdown_timeout)
+        if fresh:
+            at_end.file = self._address
         at_end.callback = at_exit(at_end)
         self._ending = weakref.finalize(self, at_end)
         self._ending.atexit = False
@@ -424,6 +428,8 @@ class _End:
         self._seconds = seconds
         self._pid = os.getpid()
         self.callback: ExitCallback | None = None
+        # The socket that the server has made for itself, which it removes unless it is killed.
+        self.file: str | None = None
 
     def __call__(self) -> None:
         if self._pid != os.getpid():
@@ -442,6 +448,10 @@ class _End:
             if process.is_alive():
                 process.kill()
         process.join()
+        if process.exitcode != 0 and self.file is not None:
+            with suppress(OSError):
+                os.unlink(self.file)
+                os.rmdir(os.path.dirname(self.file))
         self._session.end("the manager was shut down")
 
 

@@ -36,7 +36,7 @@ from processing_managers._server.sessions import (
     Timers,
     new_number,
 )
-from processing_managers._server.threads import run_aside
+from processing_managers._server.threads import end_idle_threads, run_aside
 from processing_managers._wire import (
     ABANDON,
     BATCH,
@@ -69,6 +69,8 @@ READ = selectors.EVENT_READ
 HELLO_SECONDS = 10.0
 # After how many requests the loop looks after its clients' ends even when there are more.
 REQUESTS_BETWEEN_LOOKS = 200
+# How long the loop may take to end.
+STOP_SECONDS = 3.0
 # How often tickets are looked through, in seconds.
 TICKET_LOOK_SECONDS = 60.0
 # How long to wait when the process has no descriptors left for a client.
@@ -117,7 +119,10 @@ class Server:
         self._objects.add_at(SERVER, self._control, control)
         # Those that tell of clients: a connection and its session, by descriptor.
         self._clients: dict[int, tuple[Connection[Any, Any], Session]] = {}
+        # Who has started the server: it ends with that.
         self._owner: Session | None = None
+        self._owner_connection: Connection[Any, Any] | None = None
+        self._stopped = threading.Event()
         self._selector = selectors.DefaultSelector()
         self._alarm, self._awake = _pipe()
         self._selector.register(self._awake, READ, None)
@@ -141,6 +146,8 @@ class Server:
         """Serve until ``stop``. Signals of the terminal are for those who started the server."""
         acceptor = threading.Thread(target=self._accept, name="ManagerAccept", daemon=True)
         acceptor.start()
+        if self._owner is not None:
+            threading.Thread(target=self._watch_owner, name="ManagerOwner", daemon=True).start()
         try:
             if self._requests is None:
                 while not self._stopping:
@@ -149,6 +156,7 @@ class Server:
             else:
                 self._serve_ring(self._requests)
         finally:
+            self._stopping = True
             self._close()
             acceptor.join()
 
@@ -185,22 +193,33 @@ class Server:
                     os.read(self._awake, 4096)
             elif key.fd in self._clients:
                 woken = True
-                self._client_has_something(key.fd)
+                self._client_has_ended(key.fd)
         if time.monotonic() >= self._next_ticket_look:
             self._next_ticket_look = time.monotonic() + TICKET_LOOK_SECONDS
             self._void_old_tickets()
         return woken
 
-    def _client_has_something(self, descriptor: int) -> None:
-        """A client has ended; or the one that has started the server ends that."""
+    def _client_has_ended(self, descriptor: int) -> None:
         connection, session = self._clients[descriptor]
-        if session is self._owner and _said_something(connection):
-            log_info("manager received shutdown message")
-            self.stop()
-            return
         self._forget_client(descriptor)
         connection.close()
         self._end_session(session)
+
+    def _watch_owner(self) -> None:
+        """Wait, in a thread, until who has started the server ends it or has ended."""
+        assert self._owner_connection is not None
+        try:
+            self._owner_connection.recv_bytes()
+        except (EOFError, OSError):
+            if self._owner is not None:
+                self._end_session(self._owner)
+        else:
+            log_info("manager received shutdown message")
+        self.stop()
+        if not self._stopped.wait(STOP_SECONDS):
+            # The loop does not come back, from a method of a user perhaps that never ends.
+            self._listener.close()
+            os._exit(1)
 
     def wake(self) -> None:
         """Have the loop look at what has changed."""
@@ -216,6 +235,8 @@ class Server:
         self._listener.close()
         for session in list(self._sessions.values()):
             self._end_session(session)
+        self._stopped.set()
+        end_idle_threads()
         for connection, _ in self._clients.values():
             connection.close()
         self._clients.clear()
@@ -294,7 +315,9 @@ class Server:
         """The process that has started the server is a client, and the server ends with it."""
         session = self._add_session(number, {"pid": os.getppid(), "name": "owner"})
         self._owner = session
-        self._watch(connection, session)
+        self._owner_connection = connection
+        with _running.lock:
+            _running.connections.add(connection)
 
     def _add_session(self, number: int, description: dict[str, Any]) -> Session:
         session = Session(number, description)
@@ -441,8 +464,6 @@ class Server:
             references = list(session.references.items())
         for ident, count in references:
             self._objects.release(ident, session, count)
-        if session is self._owner:
-            self.stop()
 
     def _void_old_tickets(self) -> None:
         now = time.monotonic()
@@ -502,16 +523,16 @@ class _Running:
 _running = _Running()
 
 
-def _said_something(connection: Connection[Any, Any]) -> bool:
-    try:
-        connection.recv_bytes()
-    except (EOFError, OSError):
-        return False
-    return True
-
-
 def _pipe() -> tuple[int, int]:
-    reader, writer = os.pipe()
-    os.set_blocking(reader, False)
-    os.set_blocking(writer, False)
-    return writer, reader
+    """What wakes the loop: the end to write to, and the one that is readable then."""
+    if sys.platform == "win32":
+        import socket
+
+        reader, writer = socket.socketpair()
+        reader.setblocking(False)
+        return writer.detach(), reader.detach()
+    else:
+        end, start = os.pipe()
+        os.set_blocking(end, False)
+        os.set_blocking(start, False)
+        return start, end

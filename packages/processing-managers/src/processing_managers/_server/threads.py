@@ -12,7 +12,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["busy_threads", "run_aside"]
+__all__ = ["busy_threads", "end_idle_threads", "run_aside"]
 
 # How long a thread waits for another call, in seconds.
 IDLE_SECONDS = 10.0
@@ -21,7 +21,7 @@ IDLE_SECONDS = 10.0
 class _Threads:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._jobs: queue.SimpleQueue[Callable[[], None]] = queue.SimpleQueue()
+        self._jobs: queue.SimpleQueue[Callable[[], None] | None] = queue.SimpleQueue()
         # How many threads are free beyond the jobs that are in the queue.
         self._free = 0
         self.busy = 0
@@ -36,8 +36,14 @@ class _Threads:
         # Daemonic: a call that never returns must not keep the server from ending.
         threading.Thread(target=self._work, args=(job,), name="ManagerCall", daemon=True).start()
 
-    def _work(self, job: Callable[[], None]) -> None:
-        while True:
+    def end_idle(self) -> None:
+        with self._lock:
+            free, self._free = self._free, 0
+            for _ in range(free):
+                self._jobs.put(None)
+
+    def _work(self, job: Callable[[], None] | None) -> None:
+        while job is not None:
             try:
                 job()
             finally:
@@ -62,6 +68,11 @@ _threads = _Threads()
 def run_aside(job: Callable[[], None]) -> None:
     """Have a job done by another thread. It must not raise."""
     _threads.run(job)
+
+
+def end_idle_threads() -> None:
+    """Have the threads end that have nothing to do."""
+    _threads.end_idle()
 
 
 def busy_threads() -> int:
