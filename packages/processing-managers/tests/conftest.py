@@ -5,6 +5,7 @@ What runs in children is in *_children.py, without pytest.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -13,6 +14,9 @@ import pytest
 import processing_core
 from processing_core.context import BaseContext
 from processing_managers import SyncManager
+
+# There are no managers on Windows yet.
+collect_ignore_glob = ["test_[!p]*.py", "test_processes.py"] if sys.platform == "win32" else []
 
 Starter = Callable[..., processing_core.Process]
 

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import functools
 import os
+import queue
 import signal
+import sys
 import threading
 import time
 from typing import Any
@@ -46,7 +49,7 @@ def report(proxy: Any, name: str, connection: Any) -> None:
     """Call a method and send what became of it."""
     try:
         connection.send(("value", getattr(proxy, name)()))
-    except BaseException as error:
+    except Exception as error:  # noqa: BLE001 - the parent judges
         connection.send((type(error).__name__, str(error)))
 
 
@@ -64,6 +67,8 @@ def receive_and_use(connection: Any) -> None:
 
 def fork_and_use(proxy: Any, answer: Any) -> None:
     """Use a proxy in a forked child after it is gone here."""
+    if sys.platform == "win32":
+        return
     reader, writer = os.pipe()
     pid = os.fork()
     if pid == 0:
@@ -142,7 +147,8 @@ class Counter:
         raise KeyboardInterrupt
 
     def end_process(self) -> None:
-        os.kill(os.getpid(), signal.SIGKILL)
+        if sys.platform != "win32":
+            os.kill(os.getpid(), signal.SIGKILL)
 
     def _private(self) -> None:
         """Not for proxies."""
@@ -188,34 +194,20 @@ class CounterManager(BaseManager):
 
 
 class RegisteredManager(SyncManager):
-    pass
+    Quick = CreatorMethod(Counter, blocking=("sleep",))
+    Family = CreatorMethod(Counter, method_to_typeid={"child": "Counter"}, exposed=("child", "get"))
+    Loader = CreatorMethod(Loader)
+    Counter = CreatorMethod(Counter)
 
 
-RegisteredManager.register("Counter", Counter)
-RegisteredManager.register("Quick", Counter, blocking=("sleep",))
-RegisteredManager.register(
-    "Family", Counter, method_to_typeid={"child": "Counter"}, exposed=("child", "get")
-)
-RegisteredManager.register("Loader", Loader)
-
-the_queue: Any = None
-
-
+@functools.cache
 def get_the_queue() -> Any:
     """The only queue of a manager."""
-    import queue
-
-    global the_queue
-    if the_queue is None:
-        the_queue = queue.Queue()
-    return the_queue
+    return queue.Queue()
 
 
 class QueueManager(BaseManager):
-    pass
-
-
-QueueManager.register("get_queue", get_the_queue)
+    get_queue = CreatorMethod(get_the_queue)
 
 
 def set_up(value: int) -> None:

@@ -46,9 +46,11 @@ def test_many_calls_in_one(manager: SyncManager) -> None:
 
 def test_errors_in_a_batch(manager: SyncManager) -> None:
     numbers = manager.list([1])
-    with pytest.raises(IndexError), manager.batch() as batch:
-        first = batch.call(numbers.__getitem__, 5)
-        second = batch.call(numbers.__getitem__, 0)
+    batch = manager.batch()
+    first = batch.call(numbers.__getitem__, 5)
+    second = batch.call(numbers.__getitem__, 0)
+    with pytest.raises(IndexError):
+        batch.send()
     assert second.get() == 1
     with pytest.raises(IndexError):
         first.get()
@@ -61,8 +63,9 @@ def test_errors_in_a_batch(manager: SyncManager) -> None:
 
 def test_a_block_that_raises_sends_nothing(manager: SyncManager) -> None:
     numbers = manager.list()
-    with pytest.raises(LookupError), manager.batch() as batch:
-        batch.call(numbers.append, 1)
+    batch = manager.batch()
+    batch.call(numbers.append, 1)
+    with pytest.raises(LookupError), batch:
         raise LookupError
     assert len(numbers) == 0
 
@@ -70,7 +73,7 @@ def test_a_block_that_raises_sends_nothing(manager: SyncManager) -> None:
 def test_only_methods_of_its_proxies(manager: SyncManager) -> None:
     with SyncManager() as other, manager.batch() as batch:
         with pytest.raises(InvalidType, match="methods of proxies"):
-            batch.call(len, [])  # type: ignore[arg-type]  # on purpose
+            batch.call(len, [])
         with pytest.raises(InvalidType, match="another manager"):
             batch.call(other.list().append, 1)
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 import warnings
 from typing import Any
@@ -17,6 +18,8 @@ from manager_children import hold_and_wait, keep_and_wait, wait_in
 from processing_core import OwnerDiedWarning
 from processing_managers import SyncManager
 from processing_testkit.waiting import wait_until
+
+assert sys.platform != "win32"
 
 
 def kill(process: Any) -> None:
@@ -66,7 +69,7 @@ def test_who_waits_gets_the_lock_of_the_dead(manager: SyncManager, start: Starte
 
 
 def test_references_of_the_dead(manager: SyncManager, start: Starter) -> None:
-    numbers, others = manager.list([1]), manager.dict()
+    numbers, others = manager.list([1]), manager.dict(a=1)
     reader, writer = processing_core.Pipe(duplex=False)
     process = start(keep_and_wait, (numbers, others), writer)
     assert reader.recv() == 1
@@ -98,6 +101,7 @@ def test_dead_waiters_take_nothing(
     process = start(wait_in, obj, method, writer)
     assert reader.recv() == "calling"
     wait_until(lambda: len(manager.info()["clients"]) == 2)
+    assert process.pid is not None
     os.kill(process.pid, signal.SIGSTOP)
     kill(process)
     wait_until(lambda: len(manager.info()["clients"]) == 1)

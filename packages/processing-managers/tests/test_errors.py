@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import pickle
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -31,6 +32,8 @@ from processing_managers import (
 )
 from processing_testkit.waiting import wait_until
 
+assert sys.platform != "win32"
+
 
 @pytest.fixture
 def counters() -> Iterator[RegisteredManager]:
@@ -55,14 +58,14 @@ def test_the_methods_own_exception(counters: Any, typeid: str) -> None:
 @pytest.mark.parametrize("typeid", ["Counter", "Quick"])
 def test_unpicklable_result(counters: Any, typeid: str) -> None:
     counter = getattr(counters, typeid)()
-    with pytest.raises(RemoteError, match="cannot be sent: <unlocked _thread.lock") as caught:
+    with pytest.raises(RemoteError, match="cannot be sent: <unlocked _thread") as caught:
         counter.unpicklable()
     assert "TypeError" in str(caught.value.__cause__)
     assert counter.get() == 0
 
 
 def test_unpicklable_exception(counters: Any) -> None:
-    with pytest.raises(RemoteError, match="UnpicklableError.*cannot be sent") as caught:
+    with pytest.raises(RemoteError, match=r"UnpicklableError.*cannot be sent") as caught:
         counters.Counter().fail_unpicklably()
     assert "in fail_unpicklably" in str(caught.value.__cause__)
 
@@ -76,7 +79,7 @@ def test_exception_that_cannot_be_unpickled(counters: Any) -> None:
 def test_argument_that_cannot_be_pickled(manager: SyncManager) -> None:
     numbers = manager.list([1])
     with pytest.raises((pickle.PicklingError, TypeError), match="lock"):
-        numbers.append(threading.Lock())
+        numbers.append(threading.Lock())  # type: ignore[arg-type]  # on purpose
     with pytest.raises((pickle.PicklingError, AttributeError, TypeError)):
         numbers.sort(key=lambda number: -number)
     assert list(numbers) == [1]
@@ -185,7 +188,7 @@ def unpickle(data: bytes, key: bytes, connection: Any) -> None:
     processing_core.current_process().authkey = key
     try:
         pickle.loads(data)
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the parent judges
         connection.send(type(error).__name__)
 
 
@@ -228,7 +231,7 @@ def test_a_slow_call_does_not_hold_up_others(counters: Any) -> None:
     wait_until(lambda: counters.info()["threads"] == 2)
     assert numbers[0] == 1
     assert quick.get() == 0
-    assert counters.info()["threads"] == 2
+    wait_until(lambda: counters.info()["threads"] == 2)
     counters.shutdown()
     for thread in threads:
         thread.join()

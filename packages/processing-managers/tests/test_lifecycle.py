@@ -5,6 +5,7 @@ from __future__ import annotations
 import gc
 import os
 import signal
+import sys
 import threading
 import time
 from typing import Any
@@ -25,6 +26,8 @@ from processing_core.context import BaseContext
 from processing_managers import BaseManager, Manager, ManagerLost, SyncManager
 from processing_testkit.scripts import run_script
 from processing_testkit.waiting import wait_until
+
+assert sys.platform != "win32"
 
 
 def test_starts_and_ends_by_every_method(context: BaseContext) -> None:

@@ -107,7 +107,7 @@ def test_auto_proxy() -> None:
 
 def test_method_to_typeid() -> None:
     with RegisteredManager() as manager:
-        family = manager.Family(4)  # type: ignore[attr-defined]  # it is registered
+        family = manager.Family(4)
         child = family.child()
         assert "Proxy[Counter]" in repr(child)
         child.increment()
@@ -117,7 +117,7 @@ def test_method_to_typeid() -> None:
 
 def test_iterators_come_as_proxies() -> None:
     with RegisteredManager() as manager:
-        numbers = manager.Counter().numbers(5)  # type: ignore[attr-defined]  # it is registered
+        numbers = manager.Counter().numbers(5)
         assert isinstance(numbers, IteratorProxy)
         assert "Proxy[iter]" in repr(numbers)
         assert list(numbers) == [0, 1, 2, 3, 4]
@@ -125,7 +125,7 @@ def test_iterators_come_as_proxies() -> None:
 
 def test_value_of_an_object_of_the_users() -> None:
     with RegisteredManager() as manager:
-        proxy = manager.Counter(4)  # type: ignore[attr-defined]  # it is registered
+        proxy = manager.Counter(4)
         copy = proxy._getValue()
         assert type(copy) is Counter
         assert copy.value == 4
@@ -133,7 +133,7 @@ def test_value_of_an_object_of_the_users() -> None:
 
 def test_objects_of_the_users_in_containers_are_the_same() -> None:
     with RegisteredManager() as manager:
-        counter = manager.Counter(1)  # type: ignore[attr-defined]  # it is registered
+        counter = manager.Counter(1)
         holder = manager.list([counter])
         holder[0].increment()
         assert counter.get() == 2
@@ -143,8 +143,8 @@ def test_objects_of_the_users_in_containers_are_the_same() -> None:
 
 def test_threads_of_methods() -> None:
     with RegisteredManager() as manager:
-        slow = manager.Counter()  # type: ignore[attr-defined]  # it is registered
-        quick = manager.Quick()  # type: ignore[attr-defined]  # it is registered
+        slow = manager.Counter()
+        quick = manager.Quick()
         assert quick.thread() == quick.thread()
         assert slow.thread() != quick.thread()
 

@@ -6,6 +6,7 @@ import os
 import pickle
 import signal
 import ssl
+import sys
 import threading
 from collections.abc import Iterator
 from typing import Any
@@ -19,6 +20,8 @@ from manager_children import QueueManager, RegisteredManager, connect_and_put
 from processing_core import AuthenticationError, InvalidArgument, OwnerDiedWarning
 from processing_managers import ManagerLost, SyncManager
 from processing_testkit.waiting import wait_until
+
+assert sys.platform != "win32"
 
 KEY = b"key"
 
@@ -53,7 +56,7 @@ def in_child(function: Any, *args: Any) -> Any:
 def send_result(function: Any, args: tuple[Any, ...], connection: Any) -> None:
     try:
         connection.send(("value", function(*args)))
-    except Exception as error:
+    except Exception as error:  # noqa: BLE001 - the parent raises it
         connection.send(("error", error))
 
 

@@ -228,7 +228,14 @@ class BaseManager:
         manager.connect()
         return manager
 
-    fromAddress = from_address
+    if TYPE_CHECKING:
+        # mypy cannot tell what an alias of a class method returns.
+        @classmethod
+        def fromAddress(  # noqa: N802 - the documented name
+            cls, address: Any, authkey: bytes | str, **settings: Any
+        ) -> Self: ...
+    else:
+        fromAddress = from_address
 
     def get_server(self) -> ManagerServer:
         """A server that serves in this process, by its ``serve_forever``.
@@ -450,8 +457,8 @@ class _End:
         process.join()
         if process.exitcode != 0 and self.file is not None:
             with suppress(OSError):
-                os.unlink(self.file)
-                os.rmdir(os.path.dirname(self.file))
+                os.unlink(self.file)  # noqa: PTH108 - pathlib is dear to import
+                os.rmdir(os.path.dirname(self.file))  # noqa: PTH106, PTH120 - as above
         self._session.end("the manager was shut down")
 
 

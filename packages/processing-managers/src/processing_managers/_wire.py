@@ -45,7 +45,8 @@ REQUEST = Struct("<QQIB")
 CALL = 0
 # As CALL, but not before the earlier ones of this kind from the link to the object are done.
 ORDERED = 1
-# Many calls, done one after the other; the reply is a list of replies.
+# Many calls, done one after the other: (number of the object, name, arguments, keyword arguments).
+# The reply has a list of results, and in a dictionary those that are PICKLED or a FAILURE.
 BATCH = 2
 # The client has given up references: their numbers in a row; instead of the link the session is
 # named. No reply.
@@ -65,7 +66,7 @@ REPLY = Struct("<IB")
 VALUE = 0
 NONE = 1
 FAILURE = 2
-# Only within the reply to a batch, where VALUE is the value itself: it is a pickle of its own.
+# Only within the reply to a batch: a pickle of its own.
 PICKLED = 3
 
 IDENT = Struct("<Q")

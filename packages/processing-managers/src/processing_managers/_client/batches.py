@@ -7,7 +7,7 @@ import threading
 from processing_core import ClosedError, InvalidType, MisuseError, RemoteError
 from processing_core.lowlevel import load_failure, loads
 from processing_managers._client.generic import TYPE_CHECKING, Container, ResultT
-from processing_managers._wire import FAILURE, ORDERED, PICKLED
+from processing_managers._wire import FAILURE, ORDERED
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -28,16 +28,14 @@ class CallResult(Container[ResultT]):
     It belongs to the thread that made the call.
     """
 
-    __slots__ = ("_error", "_link", "_ready", "_serial", "_thread", "_value", "ident")
-
-    def __init__(self, ident: int, link: Link | None, serial: int) -> None:
-        self.ident = ident
-        self._link = link
-        self._serial = serial
-        self._thread = threading.get_ident()
-        self._ready = False
-        self._value: Any = None
-        self._error: Exception | None = None
+    # Most results never have another link, thread or error, and a batch has many.
+    ident = 0
+    _link: Link | None = None
+    _serial = 0
+    _thread = 0
+    _ready = False
+    _value: Any = None
+    _error: Exception | None = None
 
     def set(self, value: Any, error: Exception | None) -> None:
         """The library has got the result."""
@@ -93,9 +91,12 @@ def post(
 ) -> CallResult[Any]:
     """Call a method without waiting for its result."""
     link = session.link()
-    serial = link.post(ident, name, args, kwds, ORDERED)
-    result: CallResult[Any] = CallResult(ident, link, serial)
-    link.pending[serial] = result
+    result: CallResult[Any] = CallResult()
+    result.ident = ident
+    result._link = link
+    result._thread = threading.get_ident()
+    result._serial = link.post(ident, name, args, kwds, ORDERED)
+    link.pending[result._serial] = result
     return result
 
 
@@ -126,15 +127,14 @@ class Batch:
         """
         if self._closed:
             raise ClosedError("the batch was sent already")
-        target = getattr(method, "__self__", None)
-        name = getattr(method, "__name__", "")
-        session = getattr(target, "_session", None)
-        if session is None or target is None:
-            raise InvalidType(f"a batch takes methods of proxies, not {method!r}")
-        if session is not self._session:
-            raise InvalidType(f"{target!r} is of another manager than the batch")
-        self._calls.append((target._ident, name, args, kwds))
-        result: CallResult[ResultT] = CallResult(target._ident, None, 0)
+        try:
+            target: Any = method.__self__  # type: ignore[attr-defined]  # it is told otherwise
+            if target._session is not self._session:
+                raise InvalidType(f"{target!r} is of another manager than the batch")
+            self._calls.append((target._ident, method.__name__, args, kwds))
+        except AttributeError:
+            raise InvalidType(f"a batch takes methods of proxies, not {method!r}") from None
+        result: CallResult[ResultT] = CallResult()
         self._results.append(result)
         return result
 
@@ -161,24 +161,34 @@ class Batch:
             for result in results:
                 result.set(None, error)
             raise
+        values, others = outcomes
+        for result, value in zip(results, values, strict=True):
+            result._value = value
+            result._ready = True
         first: Exception | None = None
-        for result, (status, value) in zip(results, outcomes, strict=True):
-            if status == FAILURE:
-                failure = load_failure(value, RemoteError)
-                if not isinstance(failure, Exception):
-                    failure = RemoteError(f"the method has raised {failure!r}")
-                result.set(None, failure)
-                first = first or failure
-            elif status == PICKLED:
-                try:
-                    result.set(loads(value), None)
-                except Exception as error:  # noqa: BLE001 - it is raised by get()
-                    result.set(None, error)
-                    first = first or error
-            else:
-                result.set(value, None)
+        for place, (status, data) in others.items():
+            failure = self._give(results[place], status, data)
+            first = first or failure
         if first is not None and self._raise_errors:
             raise first
+
+    def _give(self, result: CallResult[Any], status: int, data: bytes) -> Exception | None:
+        """Give a result what is not plain; returns the exception if it is one."""
+        value: Any = None
+        error: Exception | None = None
+        if status == FAILURE:
+            failure = load_failure(data, RemoteError)
+            if isinstance(failure, Exception):
+                error = failure
+            else:
+                error = RemoteError(f"the method has raised {failure!r}")
+        else:
+            try:
+                value = loads(data)
+            except Exception as problem:  # noqa: BLE001 - it is raised by get()
+                error = problem
+        result.set(value, error)
+        return error
 
     def __enter__(self) -> Self:
         return self

@@ -17,8 +17,6 @@ if TYPE_CHECKING:
     class Container(Generic[ResultT]):
         """Takes or gives objects of one type."""
 
-        __slots__ = ()
-
     class Mapping(Generic[KeyT, ValueT]):
         """Maps objects of one type to objects of another."""
 
@@ -32,7 +30,6 @@ else:
     class Container:
         """Takes or gives objects of one type."""
 
-        __slots__ = ()
         __class_getitem__ = classmethod(GenericAlias)
 
     class Mapping:

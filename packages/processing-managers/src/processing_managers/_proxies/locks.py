@@ -52,7 +52,8 @@ class AcquirerProxy(_Unique):
 
         Where a process has died that held it, an OwnerDiedWarning tells so.
         """
-        answer = self._callmethod("acquire", (block, timeout))
+        limits = () if block and timeout is None else (block, timeout)
+        answer = self._callmethod("acquire", limits)
         if answer == ABANDONED and answer is not True:
             warn_of_death(self)
         return bool(answer)
@@ -249,7 +250,8 @@ class QueueProxy(_Unique, Container[ItemT]):
         :param timeout: for how many seconds to wait at most; None without limit
         :raises queue.Full: when there was no room in time
         """
-        self._callmethod("put", (item, block, timeout))
+        limits = () if block and timeout is None else (block, timeout)
+        self._callmethod("put", (item, *limits))
 
     def get(self, block: bool = True, timeout: float | None = None) -> ItemT:
         """Remove the oldest item and return it, waiting while there is none.
@@ -258,7 +260,8 @@ class QueueProxy(_Unique, Container[ItemT]):
         :param timeout: for how many seconds to wait at most; None without limit
         :raises queue.Empty: when there was no item in time
         """
-        item: ItemT = self._callmethod("get", (block, timeout))
+        limits = () if block and timeout is None else (block, timeout)
+        item: ItemT = self._callmethod("get", limits)
         return item
 
     def put_nowait(self, item: ItemT) -> None:

@@ -33,6 +33,8 @@ if TYPE_CHECKING:
 __all__ = ["Runner"]
 
 HEADER_BYTES = REQUEST.size
+# What a result may be to be sent as it is.
+PLAIN = SCALARS | {type(None)}
 # How much of a result is shown in the message that it cannot be sent.
 MOST_SHOWN = 200
 
@@ -45,7 +47,9 @@ class Runner:
         self._replies = replies
         self._timers = timers
 
-    def call(self, link: Link, ident: int, serial: int, message: bytes | Loaded) -> None:
+    def call(  # noqa: PLR0912 - the hot path is one function
+        self, link: Link, ident: int, serial: int, message: bytes | Loaded
+    ) -> None:
         """Run a call and answer it, now or later."""
         try:
             if type(message) is bytes:
@@ -67,7 +71,11 @@ class Runner:
                 if entry.registration.method_to_typeid:
                     value = self._referred(entry, name, value)
             elif found[1] == SERVED:
-                call = RemoteCall(link, serial, partial(self._answer, link, serial), self._timers)
+                # Most calls are answered at once, so one object does for many.
+                call = link.spare or RemoteCall(link, self._timers)
+                link.spare = None
+                call.serial = serial
+                call.done = partial(self._answer, link, serial)
                 with state_lock:
                     if len(request) == 2:
                         value = found[0](call, *request[1])
@@ -76,6 +84,7 @@ class Runner:
                     if value is PENDING:
                         call.remember()
                         return
+                link.spare = call
             else:
                 entry.calls -= 1
                 self._start(link, entry, request, serial, partial(self._answer, link, serial))
@@ -193,7 +202,9 @@ class Runner:
         done: Done,
     ) -> None:
         """Run a method that may put its answer off."""
-        call = RemoteCall(link, serial, done, self._timers)
+        call = RemoteCall(link, self._timers)
+        call.serial = serial
+        call.done = done
         try:
             with state_lock:
                 value = method(call, *args, **kwds)
@@ -233,30 +244,35 @@ def unpicklable(value: Any, problem: BaseException) -> RemoteError:
 
 
 class _Batch:
-    """A batch that is being run; in one thread at a time."""
+    """A batch that is being run; in one thread at a time.
+
+    ``_values`` are the results as far as they are plain, and ``_others`` the replies to those calls
+    whose results are not, by their places.
+    """
 
     def __init__(self, runner: Runner, link: Link, serial: int, calls: list[Any]) -> None:
         self._runner = runner
         self._link = link
         self._serial = serial
         self._calls = calls
-        self._outcomes: list[Any] = []
+        self._values: list[Any] = []
+        self._others: dict[int, tuple[int, bytes]] = {}
         self._waiting = False
 
     def go_on(self) -> None:
         """Run those that are left, until one puts its answer off."""
-        runner, link, outcomes = self._runner, self._link, self._outcomes
-        objects, calls = runner._objects, self._calls
-        while len(outcomes) < len(calls):
-            ident, name, args, kwds = calls[len(outcomes)]
+        runner, link, values, calls = self._runner, self._link, self._values, self._calls
+        get = runner._objects.get
+        for index in range(len(values), len(calls)):
+            ident, name, args, kwds = calls[index]
             try:
-                entry = objects.get(ident)
+                entry = get(ident)
                 found = entry.methods.get(name) or entry.method(name)
                 if found[1] == INLINE:
                     entry.calls += 1
                     value = found[0](*args, **kwds)
-                    if type(value) in SCALARS or value is None:
-                        outcomes.append((VALUE, value))
+                    if type(value) in PLAIN:
+                        values.append(value)
                         continue
                     if entry.registration.method_to_typeid:
                         value = runner._referred(entry, name, value)
@@ -265,37 +281,34 @@ class _Batch:
             except BaseException as error:  # noqa: BLE001 - whatever a method raises is the caller's
                 self._add(None, error)
                 continue
-            before = len(outcomes)
             self._waiting = False
             runner._start(link, entry, (name, args, kwds), self._serial, self._done)
             with state_lock:
-                if len(outcomes) == before:
+                if len(values) == index:
                     self._waiting = True
                     return
-        self._finish()
+        link.reply(self._serial, VALUE, dumps((values, self._others), PROTOCOL))
 
     def _done(self, value: Any, error: BaseException | None) -> None:
         """One that was not run in passing is done, perhaps before go_on() looks."""
-        outcome = self._outcome(value, error)
         with state_lock:
-            self._outcomes.append(outcome)
+            self._add(value, error)
             waiting, self._waiting = self._waiting, False
         if waiting:
             run_aside(self.go_on)
 
     def _add(self, value: Any, error: BaseException | None) -> None:
-        self._outcomes.append(self._outcome(value, error))
-
-    def _outcome(self, value: Any, error: BaseException | None) -> tuple[int, Any]:
-        """(VALUE, a scalar), (PICKLED, a pickle) or (FAILURE, what pack_failure made)."""
-        if error is None:
-            if type(value) in SCALARS or value is None:
-                return VALUE, value
+        """Add the outcome of a call."""
+        place = len(self._values)
+        if error is None and type(value) not in PLAIN:
             try:
-                return PICKLED, self._runner._replies.in_one_piece(value, self._link.session)
+                pickled = self._runner._replies.in_one_piece(value, self._link.session)
             except BaseException as problem:  # noqa: BLE001 - pickling runs code of others
                 error = unpicklable(value, problem)
-        return FAILURE, pack_failure(error)
-
-    def _finish(self) -> None:
-        self._link.reply(self._serial, VALUE, dumps(self._outcomes, PROTOCOL))
+            else:
+                self._others[place] = (PICKLED, pickled)
+                value = None
+        if error is not None:
+            self._others[place] = (FAILURE, pack_failure(error))
+            value = None
+        self._values.append(value)

@@ -70,7 +70,7 @@ class Link:
     reads there.
     """
 
-    __slots__ = ("calls", "may_block", "number", "owner", "put", "queued", "session")
+    __slots__ = ("calls", "may_block", "number", "owner", "put", "queued", "session", "spare")
 
     def __init__(
         self,
@@ -87,6 +87,8 @@ class Link:
         self.session = session
         self.put = put
         self.calls: dict[int, RemoteCall] = {}
+        # One that is not in use.
+        self.spare: RemoteCall | None = None
         # For each object the calls that must come one after the other, while the first is done.
         self.queued: dict[int, deque[Callable[[], None]]] = {}
 
@@ -100,20 +102,14 @@ class Link:
 class RemoteCall(Call):
     """A call from a client; ``done`` gets its outcome."""
 
-    __slots__ = ("_done", "_link", "_serial", "_timers")
+    __slots__ = ("_link", "_timers", "done", "serial")
 
-    def __init__(
-        self,
-        link: Link,
-        serial: int,
-        done: Callable[[Any, BaseException | None], None],
-        timers: Timers,
-    ) -> None:
+    def __init__(self, link: Link, timers: Timers) -> None:
         self.waiter = None
         self._link = link
-        self._serial = serial
-        self._done = done
         self._timers = timers
+        self.serial = 0
+        self.done: Callable[[Any, BaseException | None], None]
 
     if not TYPE_CHECKING:
         # Few methods ask for these.
@@ -123,7 +119,7 @@ class RemoteCall(Call):
     def remember(self) -> None:
         """The answer was put off: the link has to know, if it still waits for somebody."""
         if self.waiter is not None:
-            self._link.calls[self._serial] = self
+            self._link.calls[self.serial] = self
 
     def finish(self, value: object) -> None:
         self._finish(value, None)
@@ -133,11 +129,11 @@ class RemoteCall(Call):
 
     def _finish(self, value: object, error: BaseException | None) -> None:
         link = self._link
-        link.calls.pop(self._serial, None)
+        link.calls.pop(self.serial, None)
         if link.may_block:
-            run_aside(partial(self._done, value, error))
+            run_aside(partial(self.done, value, error))
         else:
-            self._done(value, error)
+            self.done(value, error)
 
     def expire_at(self, moment: float, waiter: Waiter) -> None:
         self._timers.add(moment, waiter)
