@@ -53,7 +53,7 @@ SHARED_TESTS: Final = (
 )
 
 TYPES_TO_COME: Final = ("processing-managers",)
-"""Distributions not all of whose names have types that every checker infers alike. None for long."""
+"""Distributions that have names whose types not every checker infers alike. None for long."""
 
 TOGETHER: Final = "together"
 """The test run that has every distribution installed, beside those that have one each."""

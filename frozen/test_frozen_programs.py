@@ -83,7 +83,7 @@ def test_every_task_is_tested() -> None:
     assert set(EXPECTED) == set(program.TASKS)
 
 
-@pytest.mark.timeout(600)  # The first test of each tool builds the program.
+@pytest.mark.deadline(240)  # The first test of each tool builds the program.
 @pytest.mark.parametrize("task", EXPECTED)
 def test_it_does_as_unfrozen(executable: Path, start_method: str, task: str) -> None:
     done = run(executable, start_method, task, {})
@@ -96,7 +96,7 @@ def test_it_does_as_unfrozen(executable: Path, start_method: str, task: str) -> 
     assert done.returncode == 0 or task == "orphan"
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.deadline(240)
 @pytest.mark.parametrize("method", ["spawn", "forkserver"])
 def test_without_the_call_it_is_told_what_to_add(executable: Path, method: str) -> None:
     """And it does not start again and again: it begins once."""
@@ -107,7 +107,7 @@ def test_without_the_call_it_is_told_what_to_add(executable: Path, method: str) 
     assert "freeze_support()  # from processing; first of all" in done.stderr
 
 
-@pytest.mark.timeout(600)
+@pytest.mark.deadline(240)
 def test_without_the_call_fork_works(executable: Path) -> None:
     done = run(executable, "fork", "process", {program.WITHOUT_CALL: "1"})
     assert done.stdout == "begins\n" + EXPECTED["process"].format(method="fork"), done.describe()

@@ -24,7 +24,7 @@ SECONDS = 120.0
 HOOK = Path(multiprocessing_hook.__file__).parent
 
 # A fork server may be about to end when the program has ended.
-pytestmark = [pytest.mark.orphans, pytest.mark.timeout(600)]
+pytestmark = [pytest.mark.orphans, pytest.mark.deadline(280)]
 
 
 @dataclass(frozen=True)
