@@ -85,7 +85,9 @@ def print_table(found: list[Finding]) -> None:
         print(plain_table(found))
         return
     table = Table(title=f"processing {__version__} on this machine", title_justify="left")
-    for heading in ("", "what", "found", "what to do"):
+    for heading in ("", "what"):
+        table.add_column(heading, no_wrap=True)
+    for heading in ("found", "what to do"):
         table.add_column(heading, overflow="fold")
     for each in found:
         words = (each.topic, each.found, each.advice)

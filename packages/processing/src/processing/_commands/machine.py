@@ -350,7 +350,7 @@ def closures() -> Finding:
         return Finding("cloudpickle", "good", "installed")
     return Finding(
         "cloudpickle",
-        "limited",
+        "good",  # it is an option, and no shortcoming of the machine
         "not installed",
         "With spawn and forkserver, functions of notebooks and of python -c cannot be targets: "
         "pip install 'processing-core[cloudpickle]'.",
