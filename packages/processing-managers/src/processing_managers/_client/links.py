@@ -51,6 +51,9 @@ __all__ = ["ConnectionLink", "Link", "RingLink", "State", "here"]
 # Arguments of these types need no help to be pickled.
 SCALARS = frozenset((int, float, bool, complex, str, bytes, type(None)))
 LOW_32 = (1 << 32) - 1
+# For how long a call may not notice that the manager ends, at first, so that it wakes up sooner for
+# the reply.
+DOZE_SECONDS = 0.02
 REPLY_BYTES = REPLY.size
 
 
@@ -287,7 +290,7 @@ if sys.platform != "win32":
                 """True when the server has ended: nothing else comes on its connection."""
                 return any(descriptor == own for descriptor, _ in poll.poll(seconds * 1000))
 
-            receiver: Receiver[Any] = Receiver(replies, sleep)
+            receiver: Receiver[Any] = Receiver(replies, sleep, doze=DOZE_SECONDS)
             poll.register(receiver.descriptor, select.POLLIN)
             poll.register(own, select.POLLIN)
             self._control = control
