@@ -53,6 +53,7 @@ from processing_managers._wire import (
 
 if sys.platform != "win32":
     from processing_core.lowlevel import Receiver
+    from processing_managers._slots import ReplyWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -295,11 +296,11 @@ class Server:
 
     def _handle_companion(self, message: Any) -> None:
         match message:
-            case (what, session_number, number, owner, replies) if what == LINK:
+            case (what, session_number, number, owner, slot) if what == LINK:
                 session = self._sessions.get(session_number)
-                if session is not None:
-                    link = Link(number, owner, session, replies.put, may_block=False)
-                    self._add_link(link)
+                if session is not None and sys.platform != "win32":
+                    put = ReplyWriter(slot).put
+                    self._add_link(Link(number, owner, session, put, may_block=False))
             case (what, session_number, number, description, connection) if what == FORKED:
                 parent = self._sessions.get(session_number)
                 if parent is not None:
