@@ -37,7 +37,7 @@ from processing_core._connection.base import (
 from processing_core._cpickle import loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
 from processing_core._network import coroutines
-from processing_core._network.framing import Inbox, header
+from processing_core._network.framing import READ_BYTES, Inbox, header
 from processing_core._network.handshake import NO_KEY, refusal
 from processing_core._platform.awaiting import wake
 from processing_core._platform.patience import Patience
@@ -57,9 +57,6 @@ if TYPE_CHECKING:
 
 __all__ = ["NetworkConnection"]
 
-# One read takes up to so much; of a message that is known to be larger, up to so much.
-READ_BYTES = 64 * 1024
-LARGE_READ_BYTES = 256 * 1024
 # Header and body are joined up to here; beyond, copying costs more than gathering (sendmsg).
 JOINED_BYTES = 16 * 1024
 MOST_PIECES = 64
@@ -281,18 +278,16 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         :raises AuthenticationError: when the other end expects this one to have a key
         """
         with self._lock(receiving=True):
-            if not self._inbox.whole():
-                self._wait_for_message()
-            data = self._inbox.take()
+            if (data := self._inbox.next()) is None:
+                data = self._next_message()
         return loads(data)  # type: ignore[no-any-return]
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
         """Receive a message as bytes. See Connection.recv_bytes and ``recv``."""
         maxlength = checked_maxlength(maxlength)
         with self._lock(receiving=True):
-            if not self._inbox.whole():
-                self._wait_for_message()
-            data = self._inbox.take()
+            if (data := self._inbox.next()) is None:
+                data = self._next_message()
         if maxlength is not None and len(data) > maxlength:
             raise too_long(len(data), maxlength)
         return bytes(data)
@@ -303,8 +298,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         """Receive a message into a writable buffer. See Connection.recv_bytes_into and ``recv``."""
         space = target(buf, offset)
         with self._lock(receiving=True):
-            self._wait_for_message()
-            data = self._inbox.take()
+            data = self._next_message()
         size = len(data)
         if size > len(space):
             raise BufferTooShort(bytes(data))
@@ -326,6 +320,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             return False
         try:
             while not self._look():
+                self._acknowledge()
                 if not wait_for_socket(self.fileno(), deadline.seconds()):
                     return False
         finally:
@@ -360,8 +355,8 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
 
     # The following are called with the lock held.
 
-    def _wait_for_message(self) -> None:
-        """Return when the first message is whole.
+    def _next_message(self) -> bytes | bytearray:
+        """Wait until the first message is whole, and take it out.
 
         :raises EOFError: and all that recv raises
         """
@@ -369,10 +364,20 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             if sys.platform == "win32":
                 wait_for_socket(self.fileno())
             else:
-                poller = select.poll()
-                poller.register(self.fileno(), select.POLLIN)
-                self._patience.wait(poller.poll)
+                self._patience.wait(self._poll)
         self._raise_failure()
+        return self._inbox.take()
+
+    if sys.platform != "win32":
+
+        def _poll(self, milliseconds: int | None) -> bool | list[tuple[int, int]]:
+            """Look whether there is a message, or sleep until there may be one."""
+            if milliseconds == 0:
+                return self._look()
+            self._acknowledge()
+            poller = select.poll()
+            poller.register(self.fileno(), select.POLLIN)
+            return poller.poll(milliseconds)
 
     def _raise_failure(self) -> None:
         """:raises EOFError: and whatever else ended the stream, if that is what was found"""
@@ -387,13 +392,11 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             return True
         inbox = self._inbox
         try:
-            while missing := inbox.missing():
-                if not self._fetch(READ_BYTES if missing <= READ_BYTES else LARGE_READ_BYTES):
+            while inbox.missing():
+                if not self._fetch():
                     self._failure = self._end()
                     return True
         except BlockingIOError:
-            if self._unacknowledged:
-                self._acknowledge()
             return False
         except (OSError, AuthenticationError) as error:
             self._usable_for(receiving=True)  # unless another thread has closed it meanwhile
@@ -414,19 +417,23 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             )
         return EOFError("the other end of the connection is closed")
 
-    def _fetch(self, size: int) -> int:
-        """Read once, up to ``size`` bytes, into the inbox; 0 at the end."""
-        received = self._inbox.received
-        before = len(received)
-        any(map(received.extend, map(self._socket.recv, (size,))))
+    def _fetch(self) -> int:
+        """Read once into the inbox; how many bytes there were, 0 at the end."""
         self._unacknowledged = self._clustered
-        return len(received) - before
+        inbox = self._inbox
+        if (large := inbox.large()) is not None:
+            large.counts.extend(map(self._socket.recv_into, (large.space(),)))
+            return large.counts[-1]
+        any(map(inbox.pieces.append, map(self._socket.recv, (READ_BYTES,))))
+        return len(inbox.pieces[-1])
 
     def _acknowledge(self) -> None:
-        self._unacknowledged = False
-        if sys.platform == "linux":
-            with suppress(OSError):  # it is the next read's to report
-                self._socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_QUICKACK, 1)
+        """Before a wait: have the sender know that all it has sent is here."""
+        if self._unacknowledged:
+            self._unacknowledged = False
+            if sys.platform == "linux":
+                with suppress(OSError):  # it is the next read's to report
+                    self._socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_QUICKACK, 1)
 
 
 def framed(pieces: Sequence[bytes | memoryview]) -> Pieces:
@@ -453,7 +460,7 @@ def _rebuild(index: int, limit: int | None, received: bytes, clustered: bool) ->
 def _reduce(connection: NetworkConnection[Any, Any], packer: Packer) -> tuple[Any, ...]:
     index = packer.attach(connection.fileno())
     inbox = connection._inbox
-    return _rebuild, (index, inbox.limit, bytes(inbox.received), connection._clustered)
+    return _rebuild, (index, inbox.limit, inbox.received, connection._clustered)
 
 
 register_carrier(NetworkConnection, _reduce)

@@ -114,9 +114,9 @@ class Greeting:
 
     def _read(self, size: int) -> bytes:
         if self._tls is not None:
-            received = bytearray()
-            self._tls.read_into(received, size)
-            return bytes(received)
+            received: list[bytes] = []
+            self._tls.read(received.append, size)
+            return received[0] if received else b""
         if self._manners.in_packets:
             return self._read_packet()
         return self.socket.recv(size)
