@@ -253,7 +253,7 @@ def test_messages_are_cut_out_however_the_bytes_are_split(
     stream = b"".join(map(wire, messages))
     inbox, found = Inbox(), []
     for size in itertools.cycle(sizes):
-        inbox.received += stream[:size]
+        inbox.add(stream[:size])
         stream = stream[size:]
         while inbox.received and not inbox.missing():
             found.append(bytes(inbox.take()))
@@ -273,7 +273,7 @@ def test_what_is_announced_is_neither_believed_nor_allocated(announced: int, sen
             with pytest.raises(OSError, match="longer than max_message_size") as info:
                 inbox.missing()
             assert info.value.errno == errno.EMSGSIZE
-        assert not inbox.whole()
+        assert inbox.next() is None
         assert len(inbox.received) == len(start)
 
 
@@ -298,6 +298,6 @@ def test_a_handshake_where_messages_are_expected_says_what_is_wrong() -> None:
         data = side.outgoing()
         inbox = Inbox(data[:50])
         assert inbox.missing() == len(data) - 50
-        inbox.received += data[50:]
+        inbox.add(data[50:])
         with pytest.raises(AuthenticationError, match=words):
             inbox.missing()

@@ -20,10 +20,10 @@ from __future__ import annotations
 
 import _socket as sockets
 import errno
-import os
 import select
 import sys
 import threading
+import time
 from contextlib import suppress
 
 from processing_core._clock import Deadline, checked_timeout
@@ -36,8 +36,15 @@ from processing_core._connection.base import (
 )
 from processing_core._cpickle import loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
+from processing_core._lifecycle import on_fork_in_child
 from processing_core._network import coroutines
-from processing_core._network.framing import READ_BYTES, Inbox, header
+from processing_core._network.framing import (
+    READ_BYTES,
+    SHORT_HEADER_BYTES,
+    Inbox,
+    header,
+    short_header,
+)
 from processing_core._network.handshake import NO_KEY, refusal
 from processing_core._platform.awaiting import wake
 from processing_core._platform.patience import Patience
@@ -60,6 +67,22 @@ __all__ = ["NetworkConnection"]
 # Header and body are joined up to here; beyond, copying costs more than gathering (sendmsg).
 JOINED_BYTES = 16 * 1024
 MOST_PIECES = 64
+# A stream of small messages is one that has given something to so many reads in a row, without a
+# wait or an answer in between. Its receiver then pauses for so many seconds, of which the kernel
+# makes at least 50 microseconds, before it goes on.
+STREAM_READS = 4
+PAUSE_SECONDS = 1e-6
+
+
+class _Process:
+    """Tells this process from the one that it was forked from, without a system call."""
+
+    token: object = None
+
+    @classmethod
+    def renew(cls) -> None:
+        """Have all connections look whose they are."""
+        cls.token = object()
 
 
 class NetworkConnection(Connection[SendT_contra, RecvT_co]):
@@ -75,7 +98,8 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         "_inbox",
         "_open",
         "_patience",
-        "_pid",
+        "_process",
+        "_reads",
         "_receiving",
         "_sending",
         "_socket",
@@ -101,6 +125,8 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         # Whether something was read since acknowledgements were last asked for.
         self._unacknowledged = False
         self._inbox = Inbox(received, limit)
+        # How often something was read since this end waited, or sent something.
+        self._reads = 0
         # What recv raises from now on.
         self._failure: Exception | None = None
         # The message that is being sent and how much of it was, write by write.
@@ -109,17 +135,28 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         self._new_locks()
 
     def _new_locks(self) -> None:
-        self._pid = os.getpid()
+        if _Process.token is None:
+            _Process.renew()
+            on_fork_in_child(_Process.renew)
         self._sending = threading.Lock()
         self._receiving = threading.Lock()
+        # Another token than that of the process once this end is closed.
+        self._process = _Process.token if self._open else None
 
     def _lock(self, *, receiving: bool) -> threading.Lock:
-        """The lock of a direction that may be used; a fork leaves other threads' locks behind."""
+        """The lock of a direction that may be used."""
+        if self._process is not _Process.token:
+            self._check(receiving=receiving)
+        return self._receiving if receiving else self._sending
+
+    def _check(self, *, receiving: bool) -> None:
+        """Make new locks if a fork has left those of other threads behind.
+
+        :raises OSError: when this end is closed
+        """
         if not self._open:
             self._usable_for(receiving)
-        if self._pid != os.getpid():
-            self._new_locks()
-        return self._receiving if receiving else self._sending
+        self._new_locks()
 
     @property
     def closed(self) -> bool:
@@ -137,6 +174,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         """Close this end; happens also when the connection is collected. May be called again."""
         if self._open:
             self._open = False
+            self._process = None
             wake(self._socket.fileno())
         self._socket.close()
 
@@ -155,14 +193,15 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
 
         :raises OSError: also when a peer machine is gone (ConnectionResetError, TimeoutError)
         """
-        lock = self._lock(receiving=False)
+        if self._process is not _Process.token:
+            self._check(receiving=False)
         packed = pack(obj)
         if isinstance(packed, Packer):
             pieces = self._pieces(packed, obj)
-            with lock:
+            with self._sending:
                 self._send([header(sum(map(len, pieces))), *pieces])
         else:
-            with lock:
+            with self._sending:
                 self._send_one(packed)
 
     def _pieces(self, packer: Packer, obj: object) -> list[bytes]:
@@ -183,10 +222,11 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Send the bytes of a buffer. See Connection.send_bytes and ``send``."""
-        lock = self._lock(receiving=False)
-        if type(buf) is not bytes or offset != 0 or size is not None:
+        if self._process is not _Process.token:
+            self._check(receiving=False)
+        if type(buf) is not bytes or offset or size is not None:
             buf = selected(buf, offset, size)
-        with lock:
+        with self._sending:
             self._send_one(buf)
 
     sendBytes = sendbytes = send_bytes
@@ -194,17 +234,41 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
     def _send_one(self, message: bytes | memoryview) -> None:
         """Send a message that is in one piece; the lock is held."""
         size = len(message)
-        if size <= JOINED_BYTES:
-            self._send([b"".join((header(size), message))])
-        else:
+        if size > JOINED_BYTES:
             self._send([header(size), message])
+            return
+        pieces: Pieces = [short_header(size) + message]
+        if self._unsent is not None:
+            self._send(pieces)
+            return
+        # The hot path of _send: one system call takes all of it. If that raises, nothing is sent.
+        sent: list[int] = []
+        self._unsent = (pieces, sent)
+        try:
+            sent += map(self._socket.send, pieces)
+        except BaseException as error:
+            self._unsent = None
+            if not isinstance(error, OSError):
+                raise
+            self._send(pieces)
+            return
+        self._reads = 0
+        if sent[0] == size + SHORT_HEADER_BYTES:
+            self._unsent = None
+        else:
+            self._finish(pieces, sent)
 
     def _send(self, pieces: Pieces) -> None:
         """Send a whole message, the header included; the lock is held."""
         if self._unsent is not None:
             self._complete()
+        self._reads = 0
         sent: list[int] = []
         self._unsent = (pieces, sent)
+        self._finish(pieces, sent)
+
+    def _finish(self, pieces: Pieces, sent: list[int]) -> None:
+        """Send what is not sent yet of the message that was begun; the lock is held."""
         try:
             self._transmit(pieces, sent)
         except BaseException as error:
@@ -277,20 +341,25 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             message is longer than ``max_message_size`` (EMSGSIZE)
         :raises AuthenticationError: when the other end expects this one to have a key
         """
-        with self._lock(receiving=True):
+        if self._process is not _Process.token:
+            self._check(receiving=True)
+        with self._receiving:
             if (data := self._inbox.next()) is None:
                 data = self._next_message()
         return loads(data)  # type: ignore[no-any-return]
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
         """Receive a message as bytes. See Connection.recv_bytes and ``recv``."""
-        maxlength = checked_maxlength(maxlength)
-        with self._lock(receiving=True):
+        if maxlength is not None:
+            maxlength = checked_maxlength(maxlength)
+        if self._process is not _Process.token:
+            self._check(receiving=True)
+        with self._receiving:
             if (data := self._inbox.next()) is None:
                 data = self._next_message()
         if maxlength is not None and len(data) > maxlength:
             raise too_long(len(data), maxlength)
-        return bytes(data)
+        return data if type(data) is bytes else bytes(data)
 
     recvBytes = recvbytes = recv_bytes
 
@@ -363,7 +432,13 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         while not self._look():
             if sys.platform == "win32":
                 wait_for_socket(self.fileno())
+            elif self._reads >= STREAM_READS and self._inbox.large() is None:
+                # To read and acknowledge each small message by itself would slow the sender down
+                # by half. Meanwhile it goes on, and the next reads get many.
+                self._reads = 0
+                time.sleep(PAUSE_SECONDS)
             else:
+                self._reads = 0
                 self._patience.wait(self._poll)
         self._raise_failure()
         return self._inbox.take()
@@ -420,6 +495,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
     def _fetch(self) -> int:
         """Read once into the inbox; how many bytes there were, 0 at the end."""
         self._unacknowledged = self._clustered
+        self._reads += 1
         inbox = self._inbox
         if (large := inbox.large()) is not None:
             large.counts.extend(map(self._socket.recv_into, (large.space(),)))

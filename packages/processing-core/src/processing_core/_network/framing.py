@@ -20,7 +20,7 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-__all__ = ["READ_BYTES", "Inbox", "header"]
+__all__ = ["READ_BYTES", "SHORT_HEADER_BYTES", "Inbox", "header", "short_header"]
 
 SHORT = struct.Struct("!i")
 LONG = struct.Struct("!iQ")
@@ -36,7 +36,11 @@ GROWTH = 8
 # How many reads are counted one by one before their sum is taken.
 MOST_COUNTS = 64
 
+SHORT_HEADER_BYTES = SHORT.size
+
 _unpack_size = SHORT.unpack_from
+# What precedes a message of up to LONGEST_SHORT bytes.
+short_header = SHORT.pack
 
 
 def header(size: int) -> bytes:

@@ -15,7 +15,7 @@ import threading
 from contextlib import suppress
 
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
-from processing_core._network.connection import NetworkConnection
+from processing_core._network.connection import NetworkConnection, framed
 from processing_core._platform.polling import wait_for_socket
 from processing_core._serialize.packer import register_carrier
 from processing_core.errors import SerializationError
@@ -186,6 +186,9 @@ class TLSConnection(NetworkConnection[SendT_contra, RecvT_co]):
         if not self.closed:
             self._tls.say_goodbye()
         super().close()
+
+    def _send_one(self, message: bytes | memoryview) -> None:
+        self._send(framed([message]))
 
     def _write(self, pieces: Pieces, sent: list[int]) -> None:
         # What is encrypted can only be sent, so a piece counts as sent from then on.
