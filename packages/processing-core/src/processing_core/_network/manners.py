@@ -91,7 +91,6 @@ class Manners:
 
     def prepare(self, sock: sockets.socket) -> None:
         """Set a connected socket's options."""
-        sock.setblocking(False)
         if self.family in ("AF_INET", "AF_INET6"):
             if not self.is_near(sock):
                 sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
