@@ -68,9 +68,10 @@ __all__ = ["NetworkConnection"]
 JOINED_BYTES = 16 * 1024
 MOST_PIECES = 64
 # A stream of small messages is one that has given something to so many reads in a row, without a
-# wait or an answer in between. Its receiver then pauses for so many seconds, of which the kernel
-# makes at least 50 microseconds, before it goes on.
-STREAM_READS = 4
+# wait or an answer in between. If the last was of less than so many bytes, its receiver pauses
+# before the next, for so many seconds, of which the kernel makes at least 50 microseconds.
+STREAM_READS = 3
+STREAM_BYTES = 4096
 PAUSE_SECONDS = 1e-6
 
 
@@ -96,6 +97,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         "_clustered",
         "_failure",
         "_inbox",
+        "_last_read",
         "_open",
         "_patience",
         "_process",
@@ -127,6 +129,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         self._inbox = Inbox(received, limit)
         # How often something was read since this end waited, or sent something.
         self._reads = 0
+        self._last_read = 0
         # What recv raises from now on.
         self._failure: Exception | None = None
         # The message that is being sent and how much of it was, write by write.
@@ -429,14 +432,14 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
 
         :raises EOFError: and all that recv raises
         """
+        if self._reads >= STREAM_READS and self._last_read < STREAM_BYTES:
+            # To read and acknowledge each small message by itself would slow the sender down by
+            # half. Meanwhile it goes on, and the next reads get many.
+            self._reads = 0
+            time.sleep(PAUSE_SECONDS)
         while not self._look():
             if sys.platform == "win32":
                 wait_for_socket(self.fileno())
-            elif self._reads >= STREAM_READS and self._inbox.large() is None:
-                # To read and acknowledge each small message by itself would slow the sender down
-                # by half. Meanwhile it goes on, and the next reads get many.
-                self._reads = 0
-                time.sleep(PAUSE_SECONDS)
             else:
                 self._reads = 0
                 self._patience.wait(self._poll)
@@ -499,9 +502,11 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         inbox = self._inbox
         if (large := inbox.large()) is not None:
             large.counts.extend(map(self._socket.recv_into, (large.space(),)))
+            self._reads = 0
             return large.counts[-1]
         any(map(inbox.pieces.append, map(self._socket.recv, (READ_BYTES,))))
-        return len(inbox.pieces[-1])
+        self._last_read = count = len(inbox.pieces[-1])
+        return count
 
     def _acknowledge(self) -> None:
         """Before a wait: have the sender know that all it has sent is here."""

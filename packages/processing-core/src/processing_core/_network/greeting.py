@@ -34,6 +34,7 @@ if TYPE_CHECKING:
 
     from processing_core._clock import Deadline
     from processing_core._connection.base import Connection
+    from processing_core._network.handshake import Handshake
     from processing_core._network.manners import Manners
 
 __all__ = ["Greeting"]
@@ -54,6 +55,7 @@ class Greeting:
     __slots__ = (
         "_handshake",
         "_manners",
+        "_near",
         "_parcels",
         "_parcels_due",
         "_patient",
@@ -71,7 +73,7 @@ class Greeting:
         self._manners = manners
         self._patient = patient
         sock.setblocking(patient is not None)
-        manners.prepare(sock)
+        self._near = manners.prepare(sock)
         self._tls = manners.session(sock)
         self._tls_agreed = self._tls is None
         self._handshake = manners.handshake()
@@ -99,6 +101,10 @@ class Greeting:
                 self._agree_on_tls()
             if self._parcels_due and handshake is None:
                 self._open()
+            if handshake is not None and self._tls is None and self._manners.is_listener:
+                if not self._take_turn(handshake):
+                    return False
+                handshake = None
             while True:
                 self._flush()
                 if handshake is None or not (needed := handshake.needed):
@@ -107,15 +113,28 @@ class Greeting:
                     self.get_ready()
                     self._be_patient(self._patient)
                 self._feed(self._read(needed))
-                if self._tls is None and self._manners.is_listener and handshake.needed:
-                    # The next frame answers what is sent now, so it cannot be here yet.
-                    self._flush()
-                    return False
         except BlockingIOError:
             return False
         if self._parcels_due:
             raise AuthenticationError("the other end sent no socket for large messages")
         return True
+
+    def _take_turn(self, handshake: Handshake) -> bool:
+        """Read what the client has said, then speak; whether that was all.
+
+        In this order, because what is sent acknowledges over TCP what was read, which the client may
+        be waiting for. What it says next is its answer, so nobody looks for that at once.
+        """
+        try:
+            data = self._read(handshake.needed) if handshake.needed else None
+        except BlockingIOError:
+            self._flush()
+            return False
+        self._flush()
+        if data is not None:
+            self._feed(data)
+            self._flush()
+        return not handshake.needed
 
     def _agree_on_tls(self) -> None:
         assert self._tls is not None
@@ -199,7 +218,7 @@ class Greeting:
 
             return TLSConnection(self._tls, limit=self._manners.limit)
         return NetworkConnection(
-            self.socket, limit=self._manners.limit, clustered=self._manners.is_near(self.socket)
+            self.socket, limit=self._manners.limit, clustered=self._near
         )
 
     # Packets
