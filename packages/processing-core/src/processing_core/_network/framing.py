@@ -3,9 +3,9 @@
 Each message is a header and its bytes: the length as four bytes, big-endian and signed, or -1 and
 then the length as eight. That is also what the standard library's connections exchange.
 
-A receiver may be interrupted anywhere, by a signal handler that raises, and must not lose its place.
-So every change of an inbox is a single operation in C: one on the list of what was received, or one
-store.
+A receiver may be interrupted anywhere, by a signal handler that raises, and must not lose its
+place. So every change of an inbox is a single operation in C: one on the list of what was received,
+or one store.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """Owns setting a connection up over a connected socket: TLS, the handshake, the second socket.
 
 A greeting is taken on, step by step, whenever its socket is ready, so a listener can have many
-under way; a client, which has only one, may let the socket wait for it. Until it has succeeded at most one frame is read ahead, and
-nothing is unpickled.
+under way; a client, which has only one, may let its reads wait. Until it has succeeded at most one
+frame is read ahead, and nothing is unpickled.
 """
 
 from __future__ import annotations
@@ -122,8 +122,8 @@ class Greeting:
     def _take_turn(self, handshake: Handshake) -> bool:
         """Read what the client has said, then speak; whether that was all.
 
-        In this order, because what is sent acknowledges over TCP what was read, which the client may
-        be waiting for. What it says next is its answer, so nobody looks for that at once.
+        In this order, because over TCP what is sent acknowledges what was read, which the client
+        may be waiting for. What it says next is its answer, so nobody looks for that at once.
         """
         try:
             data = self._read(handshake.needed) if handshake.needed else None
@@ -217,9 +217,7 @@ class Greeting:
             from processing_core._network.tls import TLSConnection
 
             return TLSConnection(self._tls, limit=self._manners.limit)
-        return NetworkConnection(
-            self.socket, limit=self._manners.limit, clustered=self._near
-        )
+        return NetworkConnection(self.socket, limit=self._manners.limit, clustered=self._near)
 
     # Packets
 

@@ -342,7 +342,7 @@ class Listener:
 
     def _admit(self) -> None:
         """Take clients from the system's queue."""
-        # To find that there is no other one costs a system call, so that is not tried in quiet times.
+        # To find that there is no other costs a system call, so that is not tried in quiet times.
         for _ in range(TAKEN_AT_ONCE if self._guests else 1):
             try:
                 # Not socket.accept(), which makes an object; typeshed does not have it.

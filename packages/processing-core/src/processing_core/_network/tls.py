@@ -83,7 +83,7 @@ class TLSSession:
                 return
 
     def read(self, add: Callable[[bytes], object], size: int) -> int:
-        """Give received bytes to ``add``, at most so many; 0 at the end that the other end announced.
+        """Give ``add`` received bytes, at most so many; 0 at the end that the other end announced.
 
         :raises ConnectionResetError: when the stream ended without that
         """
