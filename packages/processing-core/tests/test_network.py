@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -270,12 +271,18 @@ def test_a_half_sent_message_is_completed_by_the_next_send() -> None:
 def test_signals_at_any_moment_do_not_lose_the_place_in_the_stream(count: int, factor: int) -> None:
     """A timer interrupts thousands of receives and sends; what arrives is whole and in order."""
 
+    patterns = [pattern(number * factor) for number in range(min(count, 700))]
+    all_sent, quiet = threading.Event(), threading.Event()
+
     def interrupt(number: int, frame: object) -> None:
         raise Interrupted
 
     def send_all(connection: Any) -> None:
         for number in range(count):
-            connection.send_bytes(struct.pack("!I", number) + pattern(number % 700 * factor))
+            connection.send_bytes(struct.pack("!I", number) + patterns[number % 700])
+        all_sent.set()
+        assert quiet.wait(LONG)
+        connection.send_bytes(struct.pack("!I", count))
 
     with connected() as (ours, theirs), in_thread(send_all, ours) as sending:
         before = signal.signal(signal.SIGALRM, interrupt)
@@ -286,13 +293,13 @@ def test_signals_at_any_moment_do_not_lose_the_place_in_the_stream(count: int, f
                 try:
                     message = theirs.recv_bytes()
                     (number,) = struct.unpack_from("!I", message)
-                    assert message[4:] == pattern(number % 700 * factor)
+                    assert message[4:] == patterns[number % 700]
                     assert number > last
                     last = number
                 except Interrupted:
                     # The message that recv was about to return goes with the exception.
                     interrupts += 1
-                    if not sending.running() and not theirs.poll():
+                    if all_sent.is_set() and not theirs.poll():
                         break
         except Interrupted:
             interrupts += 1
@@ -304,11 +311,13 @@ def test_signals_at_any_moment_do_not_lose_the_place_in_the_stream(count: int, f
                     break
                 except Interrupted:
                     continue
-        sending.result(LONG)
-        ours.send_bytes(struct.pack("!I", count))
+        quiet.set()
         numbers: list[int] = []
         while not numbers or numbers[-1] != count:
-            numbers.append(struct.unpack_from("!I", theirs.recv_bytes())[0])
+            message = theirs.recv_bytes()
+            numbers.append(struct.unpack_from("!I", message)[0])
+            assert message[4:] == (patterns[numbers[-1] % 700] if numbers[-1] < count else b"")
+        sending.result(LONG)
         assert numbers == sorted(set(numbers))
         assert interrupts
 

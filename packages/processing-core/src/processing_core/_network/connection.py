@@ -347,8 +347,8 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         if self._process is not _Process.token:
             self._check(receiving=True)
         with self._receiving:
-            if (data := self._inbox.next()) is None:
-                data = self._next_message()
+            message = self._inbox.next()
+            data = self._next_message() if message is None else message
         return loads(data)  # type: ignore[no-any-return]
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
@@ -358,8 +358,8 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         if self._process is not _Process.token:
             self._check(receiving=True)
         with self._receiving:
-            if (data := self._inbox.next()) is None:
-                data = self._next_message()
+            message = self._inbox.next()
+            data = self._next_message() if message is None else message
         if maxlength is not None and len(data) > maxlength:
             raise too_long(len(data), maxlength)
         return data if type(data) is bytes else bytes(data)
@@ -448,7 +448,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
 
     if sys.platform != "win32":
 
-        def _poll(self, milliseconds: int | None) -> bool | list[tuple[int, int]]:
+        def _poll(self, milliseconds: int | None) -> object:
             """Look whether there is a message, or sleep until there may be one."""
             if milliseconds == 0:
                 return self._look()

@@ -172,7 +172,7 @@ class Inbox:
             piece = b"".join([piece[taken:], *rest])
             taken = 0
             pieces[:] = [0, piece]
-        have = len(piece) - taken
+        have: int = len(piece) - taken
         if have < 4:
             return 4 - have
         (size,) = SHORT.unpack_from(piece, taken)

@@ -19,7 +19,7 @@ __all__ = ["private_buffer", "private_bytes", "private_space"]
 # glibc's malloc never keeps memory of this size for reuse (mallopt(3), M_MMAP_THRESHOLD).
 LARGE_BYTES = 32 << 20
 
-_new_space: Callable[[int], tuple[bytes, memoryview]] | None = None
+_new_space: Callable[[int], tuple[bytes | bytearray, memoryview]] | None = None
 
 
 def private_bytes(view: memoryview) -> bytes:
@@ -40,7 +40,9 @@ def private_space(size: int) -> tuple[bytes | bytearray, memoryview]:
     global _new_space  # noqa: PLW0603 - found out once
     if size >= LARGE_BYTES:
         if _new_space is None:
-            _new_space = _huge_page_space() or _plain_space
+            _new_space = _huge_page_space()
+            if _new_space is None:
+                _new_space = _plain_space
         return _new_space(size)
     return _plain_space(size)
 
@@ -65,7 +67,7 @@ def private_buffer(view: memoryview) -> bytearray | mmap.mmap:
 
 if sys.platform == "linux":
 
-    def _huge_page_space() -> Callable[[int], tuple[bytes, memoryview]] | None:
+    def _huge_page_space() -> Callable[[int], tuple[bytes | bytearray, memoryview]] | None:
         """A function that makes a bytes object of huge pages; None where that cannot be.
 
         PyBytes_FromStringAndSize without a source gives an object whose contents its only owner
@@ -99,6 +101,6 @@ if sys.platform == "linux":
 
 else:
 
-    def _huge_page_space() -> Callable[[int], tuple[bytes, memoryview]] | None:
+    def _huge_page_space() -> Callable[[int], tuple[bytes | bytearray, memoryview]] | None:
         """Huge pages cannot be asked for here."""
         return None
