@@ -270,7 +270,6 @@ def test_a_half_sent_message_is_completed_by_the_next_send() -> None:
 @pytest.mark.parametrize(("count", "factor"), [(3000, 1), (300, 1000)], ids=["small", "large"])
 def test_signals_at_any_moment_do_not_lose_the_place_in_the_stream(count: int, factor: int) -> None:
     """A timer interrupts thousands of receives and sends; what arrives is whole and in order."""
-
     patterns = [pattern(number * factor) for number in range(min(count, 700))]
     all_sent, quiet = threading.Event(), threading.Event()
 
