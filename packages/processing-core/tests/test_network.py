@@ -307,7 +307,7 @@ def test_signals_at_any_moment_do_not_lose_the_place_in_the_stream(count: int, f
                 try:
                     signal.setitimer(signal.ITIMER_REAL, 0)
                     # One may still be on its way, to whatever thread.
-                    signal.signal(signal.SIGALRM, lambda number, frame: None)
+                    signal.signal(signal.SIGALRM, lambda *_: None)
                     break
                 except Interrupted:
                     continue

@@ -13,7 +13,8 @@ completed by the next send.
 Between machines every message is sent at once (TCP_NODELAY). Between processes of one machine,
 where an acknowledgement takes microseconds, the kernel gathers small messages until that comes
 (Nagle's algorithm): to send each by itself costs three times as much. So that it does come, a
-receiver that has read everything asks for it before it sleeps (TCP_QUICKACK).
+receiver that has read everything asks for it before it sleeps (TCP_QUICKACK). A receiver that is
+faster than its sender pauses now and then, so that there is something to gather.
 """
 
 from __future__ import annotations
@@ -432,7 +433,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
 
         :raises EOFError: and all that recv raises
         """
-        if self._reads >= STREAM_READS and self._last_read < STREAM_BYTES:
+        if self._clustered and self._reads >= STREAM_READS and self._last_read < STREAM_BYTES:
             # To read and acknowledge each small message by itself would slow the sender down by
             # half. Meanwhile it goes on, and the next reads get many.
             self._reads = 0
