@@ -296,7 +296,6 @@ def test_large_messages_are_received_in_memory_that_grows_with_what_has_come(
         if large is not None:
             assert len(large._memory[1]) <= max(FIRST_BYTES, GROWTH * sum(large.counts))
     assert found == messages
-    assert missing == 4
     assert inbox.received == b""
 
 

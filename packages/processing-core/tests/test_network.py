@@ -24,7 +24,8 @@ from conftest import Starter
 from network_tools import TIME, connected, in_thread, raw_end, reset
 from pipe_children import pattern
 from processing_core import AuthenticationError, BufferTooShort, Pipe, SerializationError, wait
-from processing_core._network.connection import JOINED_BYTES, READ_BYTES, rest_of
+from processing_core._network.connection import JOINED_BYTES, rest_of
+from processing_core._network.framing import READ_BYTES
 from processing_core._network.handshake import ClientHandshake, ListenerHandshake
 
 SIZES = [0, 1, 250, JOINED_BYTES, JOINED_BYTES + 1, READ_BYTES - 4, READ_BYTES, 3_000_000]

@@ -305,10 +305,11 @@ def test_receivers_that_stop_one_after_the_other(
 
 @pytest.fixture
 def local() -> Iterator[tuple[Any, Any]]:
-    with connected("AF_UNIX") as (ours, theirs):
-        assert ours._parcels._box is None
-        assert theirs._parcels._box is None
-        yield ours, theirs
+    with connected("AF_UNIX") as ends:
+        for end in ends:
+            assert isinstance(end, packet.PacketConnection)
+            assert end._parcels._box is None
+        yield ends
 
 
 @pytest.mark.usefixtures("no_sleep")
