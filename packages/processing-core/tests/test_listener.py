@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import pickle
+import signal
 import socket
 import stat
 import struct
@@ -379,6 +380,23 @@ def test_a_listener_that_goes_at_any_byte(end: Callable[[socket.socket], None]) 
                 pytest.raises((AuthenticationError, ConnectionError)),
             ):
                 Client(server.getsockname(), authkey=KEY, timeout=TIME)
+
+
+@families
+def test_signals_do_not_put_a_clients_deadline_off(family: str) -> None:
+    handled = []
+    before = signal.signal(signal.SIGALRM, lambda *_: handled.append(1))
+    try:
+        with Listener(family=family, authkey=KEY) as listener:
+            signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+            with pytest.raises(TimeoutError, match="did not agree in time"):
+                Client(listener.address, authkey=KEY, timeout=0.2)
+            with pytest.raises(AuthenticationError, match="too long"):
+                Client(listener.address, authkey=KEY, handshake_timeout=0.2)
+        assert handled
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
 
 
 @linux_only

@@ -42,8 +42,6 @@ __all__ = ["Greeting"]
 # What a peer that was refused may have sent meanwhile; unread, it would make the kernel throw the
 # refusal away.
 LEFTOVER_BYTES = 64 * 1024
-# The shortest time for a read to wait (seconds); to the kernel zero is no limit.
-LEAST_PATIENCE = 1e-3
 
 
 class Greeting:
@@ -111,9 +109,14 @@ class Greeting:
                     break
                 if self._patient is not None:
                     self.get_ready()
-                    self._be_patient(self._patient)
+                    # Unlike SO_RCVTIMEO, this limit holds whatever signals come meanwhile.
+                    self.socket.settimeout(self._patient.seconds())
                 self._feed(self._read(needed))
         except BlockingIOError:
+            return False
+        except sockets.timeout as error:
+            if error.errno is not None:
+                raise  # not ours: the other machine is gone
             return False
         if self._parcels_due:
             raise AuthenticationError("the other end sent no socket for large messages")
@@ -170,15 +173,6 @@ class Greeting:
         if self._manners.in_packets:
             return self._read_packet()
         return self.socket.recv(size)
-
-    def _be_patient(self, limit: Deadline) -> None:
-        """Have the next read wait, but not for longer than it may; then it raises as always."""
-        left = limit.seconds()
-        if sys.platform == "win32" or left is None:
-            return
-        seconds, part = divmod(max(left, LEAST_PATIENCE), 1)
-        value = struct.pack("@ll", int(seconds), int(part * 1e6))
-        self.socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_RCVTIMEO, value)
 
     def _feed(self, data: bytes) -> None:
         assert self._handshake is not None
