@@ -57,6 +57,7 @@ class Greeting:
         "_parcels",
         "_parcels_due",
         "_patient",
+        "_takes_turns",
         "_their_parcels",
         "_tls",
         "_tls_agreed",
@@ -75,6 +76,7 @@ class Greeting:
         self._tls = manners.session(sock)
         self._tls_agreed = self._tls is None
         self._handshake = manners.handshake()
+        self._takes_turns = manners.is_listener and manners.context is None and not manners.standard
         self._to_send = b""
         # Of a connection in packets: whether the client's second socket is still to be sent or
         # received, our end of it, and the other's before it was sent.
@@ -99,7 +101,7 @@ class Greeting:
                 self._agree_on_tls()
             if self._parcels_due and handshake is None:
                 self._open()
-            if handshake is not None and self._tls is None and self._manners.is_listener:
+            if handshake is not None and self._takes_turns:
                 if not self._take_turn(handshake):
                     return False
                 handshake = None
