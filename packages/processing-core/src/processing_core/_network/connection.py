@@ -443,20 +443,12 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
                 wait_for_socket(self.fileno())
             else:
                 self._reads = 0
-                self._patience.wait(self._poll)
+                self._acknowledge()
+                poller = select.poll()
+                poller.register(self.fileno(), select.POLLIN)
+                self._patience.wait(poller.poll)
         self._raise_failure()
         return self._inbox.take()
-
-    if sys.platform != "win32":
-
-        def _poll(self, milliseconds: int | None) -> object:
-            """Look whether there is a message, or sleep until there may be one."""
-            if milliseconds == 0:
-                return self._look()
-            self._acknowledge()
-            poller = select.poll()
-            poller.register(self.fileno(), select.POLLIN)
-            return poller.poll(milliseconds)
 
     def _raise_failure(self) -> None:
         """:raises EOFError: and whatever else ended the stream, if that is what was found"""
