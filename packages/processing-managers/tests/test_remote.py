@@ -9,6 +9,7 @@ import ssl
 import sys
 import threading
 from collections.abc import Iterator
+from queue import Empty
 from typing import Any
 
 import pytest
@@ -123,6 +124,23 @@ def test_everything_over_tcp(server: RegisteredManager) -> None:
         True,
     ]
     wait_until(lambda: server._number_of_objects() == 0)
+
+
+def time_out(address: Any) -> list[Any]:
+    manager = connected(address)
+    lock, queue = manager.Lock(), manager.Queue()
+    lock.acquire()
+    answers = [lock.acquire(timeout=0.05), manager.Event().wait(0.05)]
+    try:
+        queue.get(timeout=0.05)
+    except Empty:
+        answers.append("empty")
+    return answers
+
+
+def test_time_limits_over_tcp(server: RegisteredManager) -> None:
+    """The loop learns of them although it sleeps."""
+    assert in_child(time_out, server.address) == [False, False, "empty"]
 
 
 def test_clients_share_one_referent() -> None:

@@ -31,6 +31,7 @@ from processing_core._start.hooks import on_child_start
 if sys.platform != "win32":
     from processing_core._memory.arena import Block, allocate, allocate_filled
     from processing_core._platform import holds
+    from processing_core._platform.patience import Patience
     from processing_core._platform.pthreads import pthreads
     from processing_core._platform.shared_file import SharedFile
     from processing_core._ring.receiver import Receiver
@@ -48,6 +49,7 @@ if sys.platform != "win32":
         "ExitCallback",
         "MemorySemaphore",
         "Packer",
+        "Patience",
         "PickleBuffer",
         "Receiver",
         "SharedFile",

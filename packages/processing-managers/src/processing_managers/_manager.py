@@ -457,8 +457,8 @@ class _End:
         process.join()
         if process.exitcode != 0 and self.file is not None:
             with suppress(OSError):
-                os.unlink(self.file)  # noqa: PTH108 - pathlib is dear to import
-                os.rmdir(os.path.dirname(self.file))  # noqa: PTH106, PTH120 - as above
+                os.unlink(self.file)
+                os.rmdir(os.path.dirname(self.file))
         self._session.end("the manager was shut down")
 
 

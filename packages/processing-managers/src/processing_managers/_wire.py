@@ -56,7 +56,7 @@ ABANDON = 4
 # A thread of the client has ended, and its link with it. No reply.
 UNLINK = 5
 # Not bytes but tuples, for they carry descriptors.
-# (LINK, session, link, owner, queue of replies): a thread of a client begins.
+# (LINK, session, link, owner, slot for replies): a thread of a client begins.
 # (FORKED, session, new session, description, connection): a client forks.
 LINK = 6
 FORKED = 7

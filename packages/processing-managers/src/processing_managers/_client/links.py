@@ -7,7 +7,7 @@ import sys
 import threading
 from collections import deque
 
-from processing_core import RemoteError, SimpleQueue
+from processing_core import RemoteError
 from processing_core.lowlevel import (
     PROTOCOL,
     Packer,
@@ -37,13 +37,13 @@ from processing_managers.errors import ManagerLost
 if sys.platform != "win32":
     import select
 
-    from processing_core.lowlevel import Receiver
+    from processing_managers._slots import ReplyReader, Slot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from processing_core import Connection
+    from processing_core import Connection, SimpleQueue
     from processing_managers._client.batches import CallResult
 
 __all__ = ["ConnectionLink", "Link", "RingLink", "State", "here"]
@@ -278,7 +278,7 @@ if sys.platform != "win32":
             control: Connection[Any, Any],
         ) -> None:
             super().__init__(state, number, owner)
-            replies: SimpleQueue[Any] = SimpleQueue()
+            slot = Slot()
             poll = select.poll()
             own = control.fileno()
 
@@ -287,13 +287,13 @@ if sys.platform != "win32":
                 """True when the server has ended: nothing else comes on its connection."""
                 return any(descriptor == own for descriptor, _ in poll.poll(seconds * 1000))
 
-            receiver: Receiver[Any] = Receiver(replies, sleep)
-            poll.register(receiver.descriptor, select.POLLIN)
+            replies = ReplyReader(slot, sleep)
+            poll.register(replies.descriptor, select.POLLIN)
             poll.register(own, select.POLLIN)
             self._control = control
-            self._get = receiver.get
+            self._get = replies.get
             self._put = requests.put
-            self._put((LINK, state.session, number, owner, replies))
+            self._put((LINK, state.session, number, owner, slot))
 
         def send(self, message: bytes | Shipment) -> None:
             self._put(message)

@@ -140,9 +140,13 @@ class RemoteCall(Call):
 
 
 class Timers:
-    """The times at which waiters expire."""
+    """The times at which waiters expire.
 
-    def __init__(self) -> None:
+    :param was_set: is called when there is a new one that comes first
+    """
+
+    def __init__(self, was_set: Callable[[], None]) -> None:
+        self._was_set = was_set
         self._heap: list[tuple[float, int, Waiter]] = []
         self._count = 0
 
@@ -154,6 +158,9 @@ class Timers:
         with state_lock:
             self._count += 1
             heappush(self._heap, (moment, self._count, waiter))
+            first = self._heap[0][2] is waiter
+        if first:
+            self._was_set()
 
     def seconds(self) -> float | None:
         """How long it is to the first; None when there is none."""
