@@ -2,7 +2,8 @@
 
     python benchmarks/run.py [GROUP ...] [--quick] [--json FILE]
 
-The groups are pipes, connections, queues, locks, sharedctypes, logging, start and import.
+The groups are pipes, connections, queues, locks, sharedctypes, managers, logging, start and
+import.
 
 Speeds are reported, not asserted: a missed target is marked and the exit code is 0. It is 1 if
 something could not be measured at all.
@@ -24,6 +25,7 @@ import bench_connections
 import bench_import
 import bench_locks
 import bench_logging
+import bench_managers
 import bench_pipes
 import bench_queues
 import bench_sharedctypes
@@ -37,6 +39,7 @@ GROUPS = {
     "locks": bench_locks.measurements,
     "sharedctypes": bench_sharedctypes.measurements,
     "logging": bench_logging.measurements,
+    "managers": bench_managers.measurements,
     "start": bench_start.measurements,
     "import": bench_import.measurements,
 }

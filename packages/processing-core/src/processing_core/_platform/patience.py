@@ -99,8 +99,11 @@ class Patience:
         self.learn(way, start, found=False)
         return done
 
-    def wait(self, poll: Callable[[int | None], list[tuple[int, int]]]) -> None:
-        """Return when ``poll`` (of a select.poll object, milliseconds) finds something."""
+    def wait(self, poll: Callable[[int | None], object]) -> None:
+        """Return when ``poll`` finds something, as that of a select.poll object does.
+
+        It is called with 0 to look, and with None to wait.
+        """
         start = perf_counter()
         way = self.begin()
         found = way > 0 and look(lambda: bool(poll(0)), start + BUDGETS[way])
