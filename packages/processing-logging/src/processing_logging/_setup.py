@@ -106,7 +106,7 @@ class State:
     """The level that a logger had before, and whether it propagated."""
 
     relaying: Relaying | None = None
-    exported: Inheritance | None = None
+    exported: int = 0
     hooked: bool = False
 
 
@@ -360,8 +360,10 @@ def _export() -> Inheritance | None:
             for name in passed.routes:
                 # They need no handlers, so what makes them need not be picklable.
                 settings[name] = Settings(logging.getLogger(name).level)
-        _state.exported = Inheritance(settings, passed, logging.root.manager.disable)
-        return _state.exported
+        told = Inheritance(settings, passed, logging.root.manager.disable)
+        # Not itself: what it has of the relay shall end with that.
+        _state.exported = id(told)
+        return told
 
 
 def _apply(told: Inheritance | None) -> None:
@@ -371,7 +373,7 @@ def _apply(told: Inheritance | None) -> None:
     with _state.lock:
         _hook()
         relaying = None if passed is None else _relaying()
-        if told is not _state.exported:
+        if id(told) != _state.exported:
             # Not forked: here is nothing of it yet. The output first, for handlers of stderr.
             logging.disable(told.disabled_up_to)
             name_levels()
