@@ -8,12 +8,13 @@ accelerator gets them from ``pickle``.
 from __future__ import annotations
 
 try:
-    from _pickle import Pickler, PicklingError, dumps, loads
+    from _pickle import PickleBuffer, Pickler, PicklingError, dumps, loads
 except ImportError:  # an interpreter without the C accelerator
-    from pickle import Pickler, PicklingError, dumps, loads
+    from pickle import PickleBuffer, Pickler, PicklingError, dumps, loads
 
 __all__ = [
     "PROTOCOL",
+    "PickleBuffer",
     "Pickler",
     "PicklingError",
     "dumps",

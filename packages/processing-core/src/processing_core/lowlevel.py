@@ -9,6 +9,7 @@ import os
 import sys
 
 from processing_core._children import on_child_end
+from processing_core._cpickle import PickleBuffer, loads
 from processing_core._lifecycle import ExitCallback, at_exit, on_fork, on_fork_in_child
 from processing_core._serialize.failures import load_failure, pack_failure
 from processing_core._serialize.packer import (
@@ -24,9 +25,11 @@ from processing_core._start.hooks import on_child_start
 
 if sys.platform != "win32":
     from processing_core._memory.arena import Block, allocate, allocate_filled
+    from processing_core._generic import ItemT
     from processing_core._platform import holds
     from processing_core._platform.pthreads import pthreads
     from processing_core._platform.shared_file import SharedFile
+    from processing_core._ring.messages import MessageChannel
     from processing_core._ring.receiver import Receiver
     from processing_core._sync.semaphores import (
         ROOM_BYTES,
@@ -41,6 +44,7 @@ if sys.platform != "win32":
         "ExitCallback",
         "MemorySemaphore",
         "Packer",
+        "PickleBuffer",
         "Receiver",
         "SharedFile",
         "allocate",
@@ -48,18 +52,29 @@ if sys.platform != "win32":
         "at_exit",
         "features",
         "load_failure",
+        "loads",
         "on_child_end",
         "on_child_start",
         "on_fork",
         "on_fork_in_child",
         "pack",
         "pack_failure",
+        "put_packed",
         "register_carrier",
         "register_family_reducer",
         "register_reducer",
         "room_behind",
         "take_descriptor",
     ]
+
+    def put_packed(channel: MessageChannel[ItemT], packed: bytes | Packer) -> None:
+        """Put what ``pack`` has made of an object on a queue without limits.
+
+        So an object is pickled at one time and sent at another, and may be sent again.
+
+        :raises MemoryError: when there is no memory for it; nothing has changed
+        """
+        channel._put_packed(packed)
 
     def features() -> dict[str, bool]:
         """What the platform has of the things that the library has a slower substitute for.
@@ -87,9 +102,11 @@ else:
         "Companion",
         "ExitCallback",
         "Packer",
+        "PickleBuffer",
         "at_exit",
         "features",
         "load_failure",
+        "loads",
         "on_child_end",
         "on_child_start",
         "on_fork",

@@ -1,10 +1,59 @@
-"""The public door of processing-pool: pools of worker processes.
-
-There is no feature behind it yet; the README says what is to come.
-"""
+"""The public door of processing-pool: pools of worker processes."""
 
 from __future__ import annotations
 
 from processing_pool.__about__ import __version__ as __version__
 
-__all__ = ["__version__"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from processing_pool._imap import IMapIterator as IMapIterator
+    from processing_pool._pool import Pool as Pool
+    from processing_pool._results import AsyncResult as AsyncResult
+    from processing_pool._results import MapResult as MapResult
+    from processing_pool._stats import PoolStats as PoolStats
+    from processing_pool._stats import WorkerStats as WorkerStats
+    from processing_pool._worker import worker_state as worker_state
+    from processing_pool.errors import TaskCancelled as TaskCancelled
+    from processing_pool.errors import TaskTimeout as TaskTimeout
+    from processing_pool.errors import WorkerLost as WorkerLost
+else:
+    _HOMES = {
+        "AsyncResult": "_results",
+        "IMapIterator": "_imap",
+        "MapResult": "_results",
+        "Pool": "_pool",
+        "PoolStats": "_stats",
+        "TaskCancelled": "errors",
+        "TaskTimeout": "errors",
+        "WorkerLost": "errors",
+        "WorkerStats": "_stats",
+        "worker_state": "_worker",
+    }
+
+    def __getattr__(name):
+        # What a pool needs is imported when the first is made; a worker needs only its part of it.
+        if name in _HOMES:
+            import importlib
+
+            module = importlib.import_module(f"{__name__}.{_HOMES[name]}")
+            value = globals()[name] = getattr(module, name)
+            return value
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+
+    def __dir__():
+        return sorted({*globals(), *__all__})
+
+
+__all__ = [
+    "AsyncResult",
+    "IMapIterator",
+    "MapResult",
+    "Pool",
+    "PoolStats",
+    "TaskCancelled",
+    "TaskTimeout",
+    "WorkerLost",
+    "WorkerStats",
+    "__version__",
+    "worker_state",
+]

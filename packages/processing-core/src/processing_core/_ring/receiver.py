@@ -35,18 +35,25 @@ class Receiver(Container[ItemT]):
         when ``descriptor`` is readable or something else has happened, and true if ``get`` shall
         not go on waiting. What it raises leaves ``get``.
 
-    Before it sleeps it looks at the queue for as long as that has paid so far. Not for several
-    threads at once.
+    :param look: whether to look at the queue, before sleeping, for as long as that has paid so far;
+        other threads cannot run meanwhile
+
+    Not for several threads at once.
     """
 
-    __slots__ = ("_bell_may_be_there", "_channel", "_sleep", "_words")
+    __slots__ = ("_bell_may_be_there", "_channel", "_look", "_sleep", "_words")
 
     def __init__(
-        self, channel: MessageChannel[ItemT], sleep: Callable[[float], bool | None]
+        self,
+        channel: MessageChannel[ItemT],
+        sleep: Callable[[float], bool | None],
+        *,
+        look: bool = True,
     ) -> None:
         self._channel = channel
         self._words = channel._words
         self._sleep = sleep
+        self._look = look
         self._bell_may_be_there = False
 
     @property
@@ -86,7 +93,7 @@ class Receiver(Container[ItemT]):
         limit = None if seconds is None else time.monotonic() + seconds
         patience = self._channel._patience[FOR_MESSAGES]
         start = perf_counter()
-        way = patience.begin()
+        way = patience.begin() if self._look else 0
         if way and self._look_until(start + BUDGETS[way]):
             patience.learn(way, start, found=True)
             return True
