@@ -49,6 +49,7 @@ NAMES = (
     "Item",
     "ItemT",
     "LockLike",
+    "MessageChannel",
     "StartsProcesses",
     "WaitableT",
 )
