@@ -6,8 +6,10 @@ from processing_pool.__about__ import __version__ as __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from processing_pool._imap import IMapIterator as IMapIterator
+    from processing_pool._buffer import IMapIterator as IMapIterator
+    from processing_pool._executor import PoolExecutor as PoolExecutor
     from processing_pool._pool import Pool as Pool
+    from processing_pool._pool import ThreadPool as ThreadPool
     from processing_pool._results import AsyncResult as AsyncResult
     from processing_pool._results import MapResult as MapResult
     from processing_pool._stats import PoolStats as PoolStats
@@ -19,12 +21,14 @@ if TYPE_CHECKING:
 else:
     _HOMES = {
         "AsyncResult": "_results",
-        "IMapIterator": "_imap",
+        "IMapIterator": "_buffer",
         "MapResult": "_results",
         "Pool": "_pool",
+        "PoolExecutor": "_executor",
         "PoolStats": "_stats",
         "TaskCancelled": "errors",
         "TaskTimeout": "errors",
+        "ThreadPool": "_pool",
         "WorkerLost": "errors",
         "WorkerStats": "_stats",
         "worker_state": "_worker",
@@ -49,9 +53,11 @@ __all__ = [
     "IMapIterator",
     "MapResult",
     "Pool",
+    "PoolExecutor",
     "PoolStats",
     "TaskCancelled",
     "TaskTimeout",
+    "ThreadPool",
     "WorkerLost",
     "WorkerStats",
     "__version__",

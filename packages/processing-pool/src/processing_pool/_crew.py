@@ -1,173 +1,98 @@
-"""Owns the worker processes as the pool sees them: their start, their queue, the memory they share
-with it, and how they end.
-"""
+"""Owns the workers of a pool together: which there are, who has ended, and what is counted."""
 
 from __future__ import annotations
 
-import marshal
-import signal
+import select
 import sys
-import threading
 import time
 
 assert sys.platform != "win32"
 
-from processing_core import Process, SimpleQueue
-from processing_core.lowlevel import allocate
-from processing_pool import _wire as wire
-from processing_pool._worker import serve
+from processing_pool._process import Recipe, Worker
+from processing_pool._scheduler import Scheduler
+from processing_pool._stats import Counts
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
-    from typing import Any
+    from collections.abc import Iterator
 
-    from processing_core.abc import StartsProcesses
-    from processing_pool._scheduler import Member
+__all__ = ["Crew"]
 
-__all__ = ["Recipe", "Worker"]
-
-# What a worker is sent to end.
-STOP = marshal.dumps((0, 0, [], None, None))
-
-_fence = threading.Lock()
+# How long workers get to end by SIGTERM before they are killed.
+GRACE_SECONDS = 0.5
 
 
-class Recipe:
-    """How workers are made."""
+class Crew:
+    """The workers. Only the pool's thread uses it, except that others may look."""
 
-    __slots__ = ("context", "finalizer", "initargs", "initializer", "most_memory", "results")
+    def __init__(self, recipe: Recipe) -> None:
+        self.scheduler = Scheduler()
+        self.counts = Counts()
+        self.workers: dict[int, Worker] = {}
+        self.poller = select.poll()
+        # Numbers of workers whose end was noticed.
+        self.ended: set[int] = set()
+        # How many in a row died before they were ready: by themselves or while initializing, and
+        # killed before that.
+        self.failed_starts = 0
+        self.killed_starts = 0
+        self._recipe = recipe
+        self._sentinels: dict[int, int] = {}
+        self._last_number = 0
 
-    def __init__(
-        self,
-        context: str | StartsProcesses | None,
-        initializer: Callable[..., object] | None,
-        initargs: Sequence[Any],
-        finalizer: Callable[[], object] | None,
-        most_memory: int | None,
-        results: SimpleQueue[Any],
-    ) -> None:
-        self.context = context
-        self.initializer = initializer
-        self.initargs = tuple(initargs)
-        self.finalizer = finalizer
-        self.most_memory = most_memory
-        self.results = results
-
-
-class Worker:
-    """A worker process."""
-
-    def __init__(self, number: int, recipe: Recipe, member: Member) -> None:
-        self.number = number
-        self.member = member
-        self.tasks: SimpleQueue[Any] = SimpleQueue()
-        self.block = allocate(wire.BLOCK_BYTES)
-        self.words = self.block.words()
-        self.process = Process(
-            target=serve,
-            name=f"PoolWorker-{number}",
-            args=(
-                number,
-                self.tasks,
-                recipe.results,
-                self.block,
-                recipe.initializer,
-                recipe.initargs,
-                recipe.finalizer,
-                recipe.most_memory,
-            ),
-            daemon=True,
-            context=recipe.context,
-        )
-        self.ready = False
-        self.began = time.monotonic()
-        # When it was last heard or given something, and whether its log was read since.
-        self.heard = self.began
-        self.looked = True
-        # Seconds that its tasks took.
-        self.busy = 0.0
-        # A large result that is to come next: batch and offset.
-        self.announced: tuple[int, int] | None = None
-        # Why it is being killed: the position of the task, and what to say of that.
-        self.verdict: tuple[int, Callable[[int], BaseException]] | None = None
-        self.could_not_start: bytes | None = None
-        self.stopping = False
-        self.done = 0
-
-    def start(self) -> None:
-        """Start the process, which sees no Ctrl-C at any moment.
+    def start_one(self) -> None:
+        """Start another worker.
 
         :raises OSError: when the system has no room for another process
         """
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        self._last_number += 1
+        number = self._last_number
+        member = self.scheduler.join(number, self._recipe.quota)
+        worker = Worker(number, self._recipe, member)
         try:
-            self.process.start()
-        finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            worker.start()
+        except BaseException:
+            del self.scheduler.members[number]
+            raise
+        self.workers[number] = worker
+        sentinel = worker.process.sentinel
+        self._sentinels[sentinel] = number
+        self.poller.register(sentinel, select.POLLIN)
 
-    @property
-    def pid(self) -> int:
-        pid = self.process.pid
-        assert pid is not None
-        return pid
+    def forget(self, worker: Worker) -> None:
+        """An ended worker is to be waited for no more."""
+        self.workers.pop(worker.number, None)
+        sentinel = worker.process.sentinel
+        if self._sentinels.pop(sentinel, None) is not None:
+            self.poller.unregister(sentinel)
 
-    def stop(self) -> None:
-        """Have it end when it has done what it was given."""
-        self.stopping = self.member.retiring = True
-        self.tasks.put(STOP)
+    def poll(self, seconds: float) -> set[int]:
+        """Sleep; notes who has ended, and returns which other descriptors are ready."""
+        found = {number for number, _ in self.poller.poll(max(0.0, seconds) * 1000 + 0.999)}
+        for sentinel in found & self._sentinels.keys():
+            self.ended.add(self._sentinels[sentinel])
+        return found
 
-    # What it is at
+    def take_ended(self) -> Iterator[Worker]:
+        """The workers whose end was noticed, each once."""
+        while self.ended:
+            worker = self.workers.get(self.ended.pop())
+            if worker is not None:
+                yield worker
 
-    @property
-    def position(self) -> int:
-        """The task that it has begun last."""
-        return int(self.words[wire.RUN])
+    def kill_all(self) -> None:
+        """End all workers now: by SIGTERM, and those that do not heed it by SIGKILL."""
+        for worker in self.workers.values():
+            worker.process.terminate()
+        limit = time.monotonic() + GRACE_SECONDS
+        for worker in self.workers.values():
+            worker.process.join(max(0.0, limit - time.monotonic()))
+        for worker in list(self.workers.values()):
+            worker.process.kill()
+            self.let_go(worker)
 
-    def running_since(self) -> float:
-        """When it has begun that, time.monotonic()."""
-        return float(self.words[wire.CLOCK]) / 1e9
-
-    def read_log(self) -> list[tuple[int, Any]]:
-        """The results that it has not sent yet."""
-        words = self.words
-        while True:
-            commit = words[wire.COMMIT]
-            used = commit & 0xFFFFFFFF
-            if not used:
-                return []
-            start = self.block.offset + wire.LOG_START
-            data = self.block.map[start : start + used]
-            # What was read is whole only if the log was not emptied meanwhile.
-            if words[wire.COMMIT] >> 32 == commit >> 32:
-                return list(wire.read_log(data))
-
-    def limit(self, value: int) -> int:
-        """Forbid it to begin what is beyond; returns what it had begun by then."""
-        self.words[wire.LIMIT] = value
-        # The store must be seen before what follows is read.
-        with _fence:
-            pass
-        return self.position
-
-    def condemn(self, position: int, error: Callable[[int], BaseException]) -> bool:
-        """Kill it if it is still at this task; nothing else is harmed by that."""
-        if self.verdict is not None:
-            return True
-        if self.limit(wire.HALT) == position:
-            self.verdict = position, error
-            self.process.kill()
-            return True
-        self.words[wire.LIMIT] = 0
-        return False
-
-    @property
-    def cause(self) -> str:
-        """How it has ended."""
-        code = self.process.exitcode
-        if code is not None and code < 0:
-            try:
-                return signal.Signals(-code).name
-            except ValueError:
-                return f"signal {-code}"
-        return f"exit code {code}"
+    def let_go(self, worker: Worker) -> None:
+        """A worker has ended and leaves nothing."""
+        worker.process.join()
+        self.forget(worker)
+        worker.process.close()

@@ -11,6 +11,7 @@ assert sys.platform != "win32"
 from processing_core import SerializationError
 from processing_core.lowlevel import Packer, loads, pack
 from processing_pool import _wire as wire
+from processing_pool._context_values import InContext
 from processing_pool._scheduler import Timing
 
 TYPE_CHECKING = False
@@ -18,7 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
-__all__ = ["Function", "Functions", "Options", "Whole"]
+__all__ = ["Function", "Functions", "Whole"]
 
 KEPT_FUNCTIONS = 1000
 TEXT_LENGTH = 200
@@ -31,20 +32,10 @@ _ADVICE = (
 )
 
 
-class Options:
-    """What was asked for a call: its time limit in seconds and how often it is tried again."""
-
-    __slots__ = ("retries", "timeout")
-
-    def __init__(self, timeout: float | None, retries: int) -> None:
-        self.timeout = timeout
-        self.retries = retries
-
-
 class Function:
     """A function as it travels: its pickle; whether workers may keep it; what it takes."""
 
-    __slots__ = ("chunk_timing", "data", "kept", "name", "timing")
+    __slots__ = ("call", "chunk_timing", "data", "kept", "name", "timing")
 
     def __init__(self, data: bytes, name: str, *, kept: bool) -> None:
         self.data = data
@@ -52,6 +43,8 @@ class Function:
         self.kept = kept
         self.timing = Timing()
         self.chunk_timing = Timing()
+        # The function itself, if it does not travel.
+        self.call: Callable[..., Any] | None = None
 
     def describe_call(self, payload: Any) -> str:
         """A call in words, cut to size."""
@@ -82,8 +75,9 @@ class Function:
 class Functions:
     """The functions of a pool, and how it packs them and their arguments."""
 
-    def __init__(self, serializer: str | None) -> None:
+    def __init__(self, serializer: str | None, *, propagate_context: bool = False) -> None:
         self._serializer = serializer
+        self._propagate_context = propagate_context
         self._known: dict[Any, Function] = {}
 
     def find(self, function: Callable[..., Any]) -> Function:
@@ -91,12 +85,16 @@ class Functions:
 
         :raises SerializationError: when it cannot be pickled
         """
+        name = getattr(function, "__qualname__", None) or _short(function)
+        if self._propagate_context:
+            inside = InContext(function)
+            inside.check(self.pack)
+            function = inside
         plain = type(function) is FunctionType or type(function) is BuiltinFunctionType
         if plain:
             known = self._known.get(function)
             if known is not None:
                 return known
-        name = getattr(function, "__qualname__", None) or _short(function)
         try:
             if self._serializer == "cloudpickle":
                 data = _cloudpickle_dumps(function)
@@ -175,7 +173,7 @@ def packed(obj: Any) -> bytes:
 def _cloudpickle_dumps(obj: Any) -> bytes:
     import cloudpickle
 
-    data: bytes = cloudpickle.dumps(obj)
+    data: bytes = cloudpickle.dumps(obj)  # type: ignore[no-untyped-call] # it has no types
     return data
 
 

@@ -1,50 +1,32 @@
-"""Owns the pool as users see it: the documented methods, in both spellings."""
+"""Owns what kinds of pools there are, and how they are made."""
 
 from __future__ import annotations
 
-import operator
 import sys
-import warnings
 
 assert sys.platform != "win32"
 
-from processing_core import InvalidArgument, InvalidType, MisuseError, ProcessError
+from processing_core import InvalidArgument, InvalidType
 from processing_core.context import cpu_count
-from processing_pool._engine import Engine
-from processing_pool._functions import Function, Options
-from processing_pool._imap import Feed, IMapIterator
-from processing_pool._results import AsyncResult, Failure, MapResult
+from processing_pool._engine import ProcessEngine
+from processing_pool._front import Front
+from processing_pool._functions import Functions
+from processing_pool._options import checked_options, positive, seconds
+from processing_pool._threads import ThreadEngine, ThreadFunctions
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable, Mapping, Sequence
-    from types import TracebackType
-    from typing import Any, Literal, TypeVar, TypeVarTuple, overload
+    from collections.abc import Callable
+    from typing import Literal, TypeVarTuple
 
     from processing_core.abc import StartsProcesses
-    from processing_pool._executor import PoolExecutor
-    from processing_pool._stats import PoolStats
 
-    ItemT = TypeVar("ItemT")
-    ResultT = TypeVar("ResultT")
     Ts = TypeVarTuple("Ts")
-else:
 
-    def overload(function):
-        return function
+__all__ = ["Pool", "ThreadPool"]
 
 
-__all__ = ["Pool"]
-
-# Into how many chunks per worker map cuts its items.
-CHUNKS_PER_WORKER = 4
-
-
-class _NotPicklableError(ProcessError, NotImplementedError):
-    """Pools cannot be passed between processes."""
-
-
-class Pool:
+class Pool(Front):
     """A number of worker processes that run tasks.
 
     :param processes: how many; None for as many as there are CPUs for this process
@@ -58,6 +40,10 @@ class Pool:
     :param timeout: how long each task may take, in seconds, unless the call says otherwise; then it
         is ended together with its worker, which is replaced, and fails with TaskTimeout
     :param retries: how often a task is run again whose worker died
+    :param max_age_per_worker: a worker that is so many seconds old after a batch of tasks is
+        replaced
+    :param propagate_context: have tasks see the context variables of who submits them, as far as
+        these variables are global in modules
     :param serializer: None for pickle, or ``"cloudpickle"``, with which functions can be sent that
         cannot be imported
 
@@ -82,507 +68,77 @@ class Pool:
         *,
         max_tasks_per_child: int | None = None,
         max_memory_per_worker: int | None = None,
+        max_age_per_worker: float | None = None,
         finalizer: Callable[[], object] | None = None,
         timeout: float | None = None,
         retries: int = 0,
         serializer: Literal["cloudpickle"] | None = None,
+        propagate_context: bool = False,
     ) -> None:
-        if processes is None:
-            processes = _default_size()
-        for what, function in (("initializer", initializer), ("finalizer", finalizer)):
-            if function is not None and not callable(function):
-                raise InvalidType(f"the {what} must be callable, not {function!r}")
+        processes = _default_size() if processes is None else positive(processes, "processes")
+        _check_callable("initializer", initializer)
+        _check_callable("finalizer", finalizer)
         if serializer not in (None, "cloudpickle"):
             raise InvalidArgument(f"there is no serializer {serializer!r}")
         if serializer is not None:
-            import cloudpickle  # noqa: F401 - better here than at the first task
+            import cloudpickle  # noqa: F401 - better missing here than at the first task
         most_tasks = maxtasksperchild if max_tasks_per_child is None else max_tasks_per_child
-        self._engine: Engine | None = None
-        self._engine = Engine(
-            _positive(processes, "processes"),
+        self._engine = ProcessEngine(
+            processes,
             context,
             initializer,
             tuple(initargs),
             finalizer,
-            most_tasks=None if most_tasks is None else _positive(most_tasks, "maxtasksperchild"),
+            most_tasks=None if most_tasks is None else positive(most_tasks, "maxtasksperchild"),
             most_memory=None
             if max_memory_per_worker is None
-            else _positive(max_memory_per_worker, "max_memory_per_worker"),
-            options=_options(None, timeout, retries),
-            serializer=serializer,
+            else positive(max_memory_per_worker, "max_memory_per_worker"),
+            most_seconds=None
+            if max_age_per_worker is None
+            else seconds(max_age_per_worker, "max_age_per_worker"),
+            options=checked_options(None, timeout, retries),
+            functions=Functions(serializer, propagate_context=propagate_context),
         )
 
-    # One task
 
-    # Without kwds the arguments are checked against the function; kwds cannot be.
-    @overload
-    def apply(
+class ThreadPool(Front):
+    """A pool whose workers are threads of this process.
+
+    :param processes: how many; None for as many as there are CPUs for this process
+    :param initializer: is called with ``initargs`` by each thread when it starts. If it raises, the
+        pool is broken, and everybody who waits gets that error.
+    :param propagate_context: have tasks see the context variables of who submits them
+
+    :raises InvalidArgument: (a ValueError) when the number is not positive
+    :raises InvalidType: (a TypeError) when an argument is of the wrong type
+
+    Nothing is pickled. Threads cannot be ended, so tasks have no time limit, ``cancel()`` has no
+    effect on a running one but that its result is dropped, and ``join()`` waits for it even after
+    ``terminate()``. Otherwise it does what Pool does.
+    """
+
+    def __init__(
         self,
-        func: Callable[[*Ts], ResultT],
-        args: tuple[*Ts] = ...,
+        processes: int | None = None,
+        initializer: Callable[[*Ts], object] | None = None,
+        initargs: tuple[*Ts] = (),  # type: ignore[assignment] # no arguments fit no parameters
         *,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> ResultT: ...
-    @overload
-    def apply(  # noqa: F811 - an overload, though not typing's
-        self,
-        func: Callable[..., ResultT],
-        args: Iterable[Any] = ...,
-        kwds: Mapping[str, Any] = ...,
-        *,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> ResultT: ...
-    def apply(  # noqa: F811 - what the overloads are of
-        self,
-        func: Callable[..., Any],
-        args: Iterable[Any] = (),
-        kwds: Mapping[str, Any] = {},  # documented so, and only read
-        *,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> Any:
-        """Run ``func(*args, **kwds)`` in a worker and return what it returns.
-
-        If the caller is interrupted meanwhile, by Ctrl-C for one, the task is cancelled. For the
-        rest see apply_async and AsyncResult.get.
-        """
-        result: AsyncResult[Any] = self.apply_async(
-            func, args, kwds, timeout=timeout, retries=retries
-        )
-        try:
-            return result.get()
-        finally:
-            if not result.ready():
-                result.cancel()
-
-    @overload
-    def apply_async(
-        self,
-        func: Callable[[*Ts], ResultT],
-        args: tuple[*Ts] = ...,
-        *,
-        callback: Callable[[ResultT], object] | None = None,
-        error_callback: Callable[[BaseException], object] | None = None,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> AsyncResult[ResultT]: ...
-    @overload
-    def apply_async(  # noqa: F811 - an overload, though not typing's
-        self,
-        func: Callable[..., ResultT],
-        args: Iterable[Any] = ...,
-        kwds: Mapping[str, Any] = ...,
-        callback: Callable[[ResultT], object] | None = None,
-        error_callback: Callable[[BaseException], object] | None = None,
-        *,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> AsyncResult[ResultT]: ...
-    def apply_async(  # noqa: F811 - what the overloads are of
-        self,
-        func: Callable[..., Any],
-        args: Iterable[Any] = (),
-        kwds: Mapping[str, Any] = {},  # documented so, and only read
-        callback: Callable[[Any], object] | None = None,
-        error_callback: Callable[[BaseException], object] | None = None,
-        *,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> AsyncResult[Any]:
-        """Have ``func(*args, **kwds)`` run in a worker.
-
-        :param callback: is called with the value when that is there; must be quick, since other
-            results wait for it
-        :param error_callback: is called with the exception if there is one instead
-        :param timeout: how long the task may take, in seconds; None for what the pool says
-        :param retries: how often it is run again if its worker dies; None for what the pool says
-        :raises ClosedError: (a ValueError) after ``close()`` or ``terminate()``
-        :raises MisuseError: (an AssertionError) in another process than the pool's
-
-        The arguments are pickled at once. If something does not pickle, the result has the error.
-        """
-        engine = self._running()
-        options = self._options(timeout, retries)
-        try:
-            function = engine.functions.find(func)
-            payload = engine.functions.pack_call(function, args, kwds)  # type: ignore[arg-type]
-        except Exception as error:  # noqa: BLE001 - pickling runs code of others
-            return self._failed(func, error, callback, error_callback)
-        result: AsyncResult[Any] = AsyncResult(
-            engine, function, payload, options, callback, error_callback
-        )
-        engine.submit(result)
-        return result
-
-    applyAsync = apply_async
-
-    # Many tasks
-
-    def map(
-        self,
-        func: Callable[[ItemT], ResultT],
-        iterable: Iterable[ItemT],
-        chunksize: int | None = None,
-        *,
-        return_exceptions: bool = False,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> list[ResultT]:
-        """The list of ``func(item)`` for all items, in their order. See map_async."""
-        return _wait_for(
-            self.map_async(
-                func,
-                iterable,
-                chunksize,
-                return_exceptions=return_exceptions,
-                timeout=timeout,
-                retries=retries,
-            )
-        )
-
-    def map_async(
-        self,
-        func: Callable[[ItemT], ResultT],
-        iterable: Iterable[ItemT],
-        chunksize: int | None = None,
-        callback: Callable[[list[ResultT]], object] | None = None,
-        error_callback: Callable[[BaseException], object] | None = None,
-        *,
-        return_exceptions: bool = False,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> MapResult[ResultT]:
-        """Have ``func(item)`` run for all items.
-
-        :param chunksize: how many items make one task; None for a few tasks per worker, or for one
-            item each if there is a time limit, retries or ``return_exceptions``. With 1 they are no
-            slower to send, since tasks that are short travel together.
-        :param return_exceptions: put the exceptions of failed tasks in their places in the list,
-            instead of raising the first
-
-        For the rest see apply_async. The items are pickled when it is their turn.
-        """
-        return self._map(
-            func,
-            iterable,
-            chunksize,
-            callback,
-            error_callback,
-            starred=False,
-            return_exceptions=return_exceptions,
-            options=self._options(timeout, retries),
-        )
-
-    mapAsync = map_async
-
-    def starmap(
-        self,
-        func: Callable[..., ResultT],
-        iterable: Iterable[Iterable[Any]],
-        chunksize: int | None = None,
-        *,
-        return_exceptions: bool = False,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> list[ResultT]:
-        """As map, with each item being the arguments: ``func(*item)``."""
-        return _wait_for(
-            self.starmap_async(
-                func,
-                iterable,
-                chunksize,
-                return_exceptions=return_exceptions,
-                timeout=timeout,
-                retries=retries,
-            )
-        )
-
-    def starmap_async(
-        self,
-        func: Callable[..., ResultT],
-        iterable: Iterable[Iterable[Any]],
-        chunksize: int | None = None,
-        callback: Callable[[list[ResultT]], object] | None = None,
-        error_callback: Callable[[BaseException], object] | None = None,
-        *,
-        return_exceptions: bool = False,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> MapResult[ResultT]:
-        """As map_async, with each item being the arguments: ``func(*item)``."""
-        return self._map(
-            func,
-            iterable,
-            chunksize,
-            callback,
-            error_callback,
-            starred=True,
-            return_exceptions=return_exceptions,
-            options=self._options(timeout, retries),
-        )
-
-    starmapAsync = starmap_async
-
-    def _map(
-        self,
-        func: Callable[..., Any],
-        iterable: Iterable[Any],
-        chunksize: int | None,
-        callback: Callable[[Any], object] | None,
-        error_callback: Callable[[BaseException], object] | None,
-        *,
-        starred: bool,
-        return_exceptions: bool,
-        options: Options,
-    ) -> MapResult[Any]:
-        engine = self._running()
-        items = iterable if type(iterable) in (tuple, range) else list(iterable)
-        if chunksize is not None:
-            chunk = _positive(chunksize, "chunksize")
-        elif return_exceptions or options.retries or options.timeout is not None:
-            chunk = 1
-        else:
-            chunk = max(1, -(-len(items) // (CHUNKS_PER_WORKER * engine.processes)))  # type: ignore[arg-type]
-        failure: Exception | None = None
-        try:
-            function = engine.functions.find(func)
-        except Exception as error:  # noqa: BLE001 - pickling runs code of others
-            function, failure = Function(b"", repr(func), kept=False), error
-        result: MapResult[Any] = MapResult(
-            engine,
-            function,
-            items,  # type: ignore[arg-type]
-            options,
-            chunk=chunk,
-            starred=starred,
-            return_exceptions=return_exceptions,
-            callback=callback,
-            error_callback=error_callback,
-        )
-        if not result.count:
-            result._conclude()
-        elif failure is not None:
-            for index in range(result.count):
-                result.settle(index, Failure(failure))
-        else:
-            engine.submit(result)
-        return result
-
-    def imap(
-        self,
-        func: Callable[[ItemT], ResultT],
-        iterable: Iterable[ItemT],
-        chunksize: int = 1,
-        *,
-        buffersize: int | None = None,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> IMapIterator[ResultT]:
-        """An iterator over ``func(item)`` for all items, in their order.
-
-        :param chunksize: how many items make one task
-        :param buffersize: how many items may be taken from the iterable whose results nobody has
-            consumed yet; None for a few chunks per worker, and more if tasks are short
-
-        The iterable may be endless. What it raises is raised by the iterator, after the results of
-        what came before. An item that fails raises in its place, and the next follow. For the rest
-        see apply_async.
-        """
-        return self._imap(
-            func, iterable, chunksize, buffersize, self._options(timeout, retries), ordered=True
-        )
-
-    def imap_unordered(
-        self,
-        func: Callable[[ItemT], ResultT],
-        iterable: Iterable[ItemT],
-        chunksize: int = 1,
-        *,
-        buffersize: int | None = None,
-        timeout: float | None = None,
-        retries: int | None = None,
-    ) -> IMapIterator[ResultT]:
-        """As imap, with the results in the order in which they come."""
-        return self._imap(
-            func, iterable, chunksize, buffersize, self._options(timeout, retries), ordered=False
-        )
-
-    imapUnordered = imap_unordered
-
-    def _imap(
-        self,
-        func: Callable[..., Any],
-        iterable: Iterable[Any],
-        chunksize: int,
-        buffersize: int | None,
-        options: Options,
-        *,
-        ordered: bool,
-    ) -> IMapIterator[Any]:
-        engine = self._running()
-        chunk = _positive(chunksize, "chunksize")
-        most = None if buffersize is None else _positive(buffersize, "buffersize")
-        function = engine.functions.find(func)
-        return IMapIterator(
-            Feed(
-                engine,
-                function,
-                iterable,
-                options,
-                chunk=chunk,
-                ordered=ordered,
-                buffersize=most,
-            )
-        )
-
-    # The pool as a whole
-
-    def close(self) -> None:
-        """Take no more tasks. The workers end when all tasks are done."""
-        if self._engine is not None:
-            self._engine.close()
-
-    def terminate(self) -> None:
-        """End the workers at once. Tasks that are not done fail with TaskCancelled."""
-        if self._engine is not None:
-            self._engine.terminate()
-
-    def join(self) -> None:
-        """Wait until the workers have ended. After ``close()`` or ``terminate()`` only.
-
-        :raises MisuseError: (an AssertionError, and a ValueError) before that
-        """
-        engine = self._engine
-        assert engine is not None
-        if engine.is_foreign:
-            raise MisuseError("only the process that made a pool can join it")
-        if not engine.closed:
-            raise _NotClosedError("a pool can be joined only after close() or terminate()")
-        engine.join()
-
-    def resize(self, processes: int) -> None:
-        """Have another number of workers. Those that are too many end when they are done.
-
-        :raises InvalidArgument: (a ValueError) when it is not positive
-        """
-        self._running().resize(_positive(processes, "processes"))
-
-    def stats(self) -> PoolStats:
-        """What the pool is doing, as a snapshot."""
-        engine = self._engine
-        assert engine is not None
-        return engine.stats()
-
-    def as_executor(self) -> PoolExecutor:
-        """The pool as a ``concurrent.futures.Executor``, whose shutdown closes the pool."""
-        # Only here: concurrent.futures is dear to import.
-        from processing_pool._executor import PoolExecutor
-
-        return PoolExecutor(self)
-
-    def __enter__(self) -> Pool:
-        self._running()
-        return self
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
+        propagate_context: bool = False,
     ) -> None:
-        if kind is None:
-            self.close()
-        else:
-            self.terminate()
-        try:
-            self.join()
-        except BaseException:
-            self.terminate()
-            raise
-
-    async def __aenter__(self) -> Pool:
-        return self.__enter__()
-
-    async def __aexit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        import asyncio
-
-        if kind is None:
-            self.close()
-        else:
-            self.terminate()
-        try:
-            await asyncio.to_thread(self.join)
-        except BaseException:
-            self.terminate()
-            raise
-
-    def __del__(self) -> None:
-        engine: Engine | None = getattr(self, "_engine", None)
-        if engine is None or engine.is_foreign or engine.closed:
-            return
-        engine.terminate()
-        warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)
-
-    def __repr__(self) -> str:
-        engine = self._engine
-        if engine is None:
-            return f"<{type(self).__name__}>"
-        state = "closed" if engine.closed else "running"
-        return f"<{type(self).__name__} {state} processes={engine.processes}>"
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        raise _NotPicklableError("pools cannot be passed between processes or pickled")
-
-    # Inner workings
-
-    def _running(self) -> Engine:
-        engine = self._engine
-        assert engine is not None
-        engine.check_open()
-        return engine
-
-    def _options(self, timeout: float | None, retries: int | None) -> Options:
-        engine = self._running()
-        if timeout is None and retries is None:
-            return engine.options
-        if timeout is not None:
-            engine.expect_limits()
-        return _options(engine.options, timeout, retries)
-
-    def _failed(
-        self,
-        func: Callable[..., Any],
-        error: Exception,
-        callback: Callable[[Any], object] | None,
-        error_callback: Callable[[BaseException], object] | None,
-    ) -> AsyncResult[Any]:
-        engine = self._running()
-        function = Function(b"", repr(func), kept=False)
-        result: AsyncResult[Any] = AsyncResult(
-            engine, function, (), engine.options, callback, error_callback
+        processes = _default_size() if processes is None else positive(processes, "processes")
+        _check_callable("initializer", initializer)
+        self._engine = ThreadEngine(
+            processes,
+            initializer,
+            tuple(initargs),
+            checked_options(None, None, None),
+            ThreadFunctions(propagate_context=propagate_context),
         )
-        result.settle(0, Failure(error))
-        return result
 
 
-class _NotClosedError(MisuseError, ValueError):
-    """A pool was joined that takes tasks."""
-
-
-def _wait_for(result: MapResult[ResultT]) -> list[ResultT]:
-    """The value; if the caller is interrupted, nobody wants it any more."""
-    try:
-        return result.get()
-    finally:
-        if not result.ready():
-            result.cancel()
+def _check_callable(what: str, function: object) -> None:
+    if function is not None and not callable(function):
+        raise InvalidType(f"the {what} must be callable, not {function!r}")
 
 
 def _default_size() -> int:
@@ -592,32 +148,6 @@ def _default_size() -> int:
         return 1
 
 
-def _options(of_pool: Options | None, timeout: float | None, retries: int | None) -> Options:
-    if timeout is None:
-        timeout = None if of_pool is None else of_pool.timeout
-    elif not isinstance(timeout, (int, float)) or isinstance(timeout, bool):
-        raise InvalidType(f"the timeout must be a number of seconds, not {timeout!r}")
-    elif not timeout > 0:
-        raise InvalidArgument(f"the timeout must be positive, not {timeout!r}")
-    if retries is None:
-        retries = 0 if of_pool is None else of_pool.retries
-    elif _whole(retries, "retries") < 0:
-        raise InvalidArgument(f"retries must not be negative, not {retries!r}")
-    return Options(timeout, retries)
-
-
-def _whole(value: int, what: str) -> int:
-    try:
-        return operator.index(value)
-    except TypeError:
-        raise InvalidType(f"{what} must be a whole number, not {value!r}") from None
-
-
-def _positive(value: int, what: str) -> int:
-    number = _whole(value, what)
-    if number < 1:
-        raise InvalidArgument(f"{what} must be at least 1, not {number}")
-    return number
-
-
-Pool.__module__ = "processing_pool"
+for _public in (Pool, ThreadPool):
+    _public.__module__ = "processing_pool"
+del _public

@@ -5,6 +5,7 @@ from __future__ import annotations
 import _thread
 import sys
 import time
+from functools import partial
 
 assert sys.platform != "win32"
 
@@ -21,29 +22,16 @@ from processing_pool.errors import TaskCancelled
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    import asyncio
     from collections.abc import Callable, Generator, Sequence
-    from typing import Any, Generic, Protocol, TypeVar
+    from typing import Any, Generic, TypeVar
 
     from processing_core.lowlevel import Packer
-    from processing_pool._functions import Function, Options, Whole
+    from processing_pool._abc import Engine
+    from processing_pool._functions import Function, Whole
+    from processing_pool._options import Options
 
     ResultT = TypeVar("ResultT")
-
-    class Engine(Protocol):
-        """What runs the tasks."""
-
-        def withdraw(self, work: AsyncResult[Any]) -> None:
-            """Nobody wants the result any more."""
-            ...
-
-        def where(self, work: AsyncResult[Any]) -> tuple[int, float] | None:
-            """The worker that runs it and when that began, time.monotonic()."""
-            ...
-
-        @property
-        def is_current_thread(self) -> bool:
-            """Whether this is the thread that results come by."""
-            ...
 
     class Base(Generic[ResultT]):
         """The class is generic for type checkers only."""
@@ -59,11 +47,18 @@ else:
         __class_getitem__ = classmethod(GenericAlias)
 
 
-__all__ = ["AsyncResult", "Failure", "MapResult", "open_outcome", "seconds_left"]
+__all__ = [
+    "AsyncResult",
+    "Failure",
+    "MapResult",
+    "open_outcome",
+    "open_outcomes",
+    "resolve",
+    "seconds_left",
+    "unreadable",
+]
 
 PENDING, DONE, FAILED = range(3)
-# Guards the step from pending to what follows.
-_deciding = _thread.allocate_lock()
 
 
 class NotReadyError(MisuseError, ValueError):
@@ -87,14 +82,22 @@ def open_outcome(outcome: tuple[Any, ...], describe: Callable[[], str]) -> Any:
             return loads(data)
         except BaseException as error:  # noqa: BLE001 - unpickling runs code of others
             return unreadable(error, describe)
-    error = load_failure(data, RemoteError)
+    found = load_failure(data, RemoteError)
     if kind == wire.UNLOADABLE:
         culprit = SerializationError(
-            f"{describe()} cannot be unpickled by the worker: {type(error).__name__}: {error}"
+            f"{describe()} cannot be unpickled by the worker: {type(found).__name__}: {found}"
         )
-        culprit.__cause__ = error.__cause__
+        culprit.__cause__ = found.__cause__
         return Failure(culprit)
-    return Failure(error)
+    return Failure(found)
+
+
+def open_outcomes(outcomes: Sequence[Any], index: int, describe: Callable[[int], str]) -> list[Any]:
+    """The same for the outcomes of consecutive tasks."""
+    return [
+        open_outcome(each, partial(describe, place)) if type(each) is tuple else each
+        for place, each in enumerate(outcomes, index)
+    ]
 
 
 def unreadable(error: BaseException, describe: Callable[[], str]) -> Failure:
@@ -124,6 +127,7 @@ class AsyncResult(Base["ResultT"]):
     # It is its own span: one task that waits.
     first, count, attempts, alone, single = 0, 1, 0, False, True
     kind = wire.CALLS
+    grants = None
 
     def __init__(
         self,
@@ -196,7 +200,7 @@ class AsyncResult(Base["ResultT"]):
 
     def _finish(self, state: int, value: Any) -> bool:
         """The end; false if there was one before."""
-        with _deciding:
+        with self._engine.deciding:
             if self._state != PENDING:
                 return False
             self._value = value
@@ -259,7 +263,7 @@ class AsyncResult(Base["ResultT"]):
 
     def _on_ready(self, function: Callable[[], object]) -> bool:
         """Have it called when the result is there; false if that is so already."""
-        with _deciding:
+        with self._engine.deciding:
             if self._state != PENDING:
                 return False
             if self._waiters is None:
@@ -268,7 +272,7 @@ class AsyncResult(Base["ResultT"]):
         return True
 
     def _forget(self, function: Callable[[], object]) -> None:
-        with _deciding:
+        with self._engine.deciding:
             if self._waiters is not None and function in self._waiters:
                 self._waiters.remove(function)
 
@@ -331,7 +335,7 @@ class AsyncResult(Base["ResultT"]):
 
             def tell() -> None:
                 try:
-                    loop.call_soon_threadsafe(_resolve, future)
+                    loop.call_soon_threadsafe(resolve, future)
                 except RuntimeError:
                     return  # the loop is closed, so nobody waits
 
@@ -351,7 +355,8 @@ class AsyncResult(Base["ResultT"]):
         raise SerializationError(f"{self!r} belongs to the process whose pool it came from")
 
 
-def _resolve(future: Any) -> None:
+def resolve(future: asyncio.Future[None]) -> None:
+    """Have it be done, if nobody was faster."""
     if not future.done():
         future.set_result(None)
 
@@ -359,7 +364,15 @@ def _resolve(future: Any) -> None:
 class MapResult(AsyncResult["list[ResultT]"]):
     """The results of ``map_async``: a list, or the error of the first task that failed."""
 
-    __slots__ = ("_chunk", "_items", "_left", "_results", "_return_exceptions", "_sent_large", "kind")
+    __slots__ = (
+        "_chunk",
+        "_items",
+        "_left",
+        "_results",
+        "_return_exceptions",
+        "_sent_large",
+        "kind",
+    )
 
     single = False
 
@@ -421,12 +434,7 @@ class MapResult(AsyncResult["list[ResultT]"]):
 
     def accept(self, index: int, outcomes: Sequence[Any], *, plain: bool) -> None:
         if not plain:
-            outcomes = [
-                open_outcome(each, lambda place=place: self.describe(place))  # type: ignore[misc]
-                if type(each) is tuple
-                else each
-                for place, each in enumerate(outcomes, index)
-            ]
+            outcomes = open_outcomes(outcomes, index, self.describe)
         self._results[index : index + len(outcomes)] = outcomes
         self._count_down(len(outcomes))
 

@@ -102,7 +102,7 @@ class Batch:
     Their results come in order; ``received`` have come.
     """
 
-    __slots__ = ("attempts", "count", "first", "given", "number", "received", "singles", "work")
+    __slots__ = ("attempts", "bulky", "count", "first", "number", "received", "singles", "work")
 
     def __init__(self, number: int, span: Waiting, singles: list[Work] | None, count: int) -> None:
         self.number = number
@@ -110,9 +110,11 @@ class Batch:
         self.first = span.first
         self.singles = singles
         self.attempts = span.attempts
-        # ``count`` falls when tasks are taken back; ``given`` is how many were sent.
-        self.count = self.given = count
+        # Falls when tasks are taken back.
+        self.count = count
         self.received = 0
+        # It was sent as more than one message, so it cannot be taken back.
+        self.bulky = False
 
     def task(self, offset: int) -> tuple[Work, int]:
         """The work of a task and its place in that."""
@@ -124,9 +126,7 @@ class Batch:
         """Some of the tasks, waiting again."""
         if self.singles is None:
             if start < end:
-                yield Span(
-                    self.work, self.first + start, end - start, self.attempts, alone=alone
-                )
+                yield Span(self.work, self.first + start, end - start, self.attempts, alone=alone)
             return
         for work in self.singles[start:end]:
             yield Span(work, 0, 1, self.attempts, alone=alone)
@@ -171,6 +171,8 @@ class Scheduler:
     def __init__(self) -> None:
         self.queue: deque[Waiting] = deque()
         self.members: dict[int, Member] = {}
+        # How often a task was begun again.
+        self.retried = 0
         self._last_batch = 0
 
     # Workers
@@ -209,13 +211,18 @@ class Scheduler:
                 if offset is None or offset == start:
                     work, index = batch.task(start)
                     if batch.attempts < work.retries and not final:
-                        again.append(Span(work, index, 1, batch.attempts + 1, alone=True))
+                        again.append(self._again(work, index, batch.attempts + 1))
+                        self.retried += 1
                     else:
                         lost.append((work, index))
                     start += 1
             again += batch.spans(start, batch.count)
         self.put_back(again)
         return lost
+
+    @staticmethod
+    def _again(work: Work, index: int, attempts: int) -> Span:
+        return Span(work, index, 1, attempts, alone=True)
 
     # Tasks
 

@@ -9,16 +9,32 @@ assert sys.platform != "win32"
 
 from processing_pool._memory import resident_bytes
 
-__all__ = ["Counts", "PoolStats", "WorkerStats"]
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterable
+    from typing import TypeVar
+
+    ItemT = TypeVar("ItemT")
+
+__all__ = ["Counts", "PoolStats", "WorkerStats", "copied"]
 
 
 class Counts:
     """What has happened so far."""
 
-    __slots__ = ("done", "failed", "lost", "recycled", "retried")
+    __slots__ = ("done", "failed", "lost", "recycled")
 
     def __init__(self) -> None:
-        self.done = self.failed = self.lost = self.recycled = self.retried = 0
+        self.done = self.failed = self.lost = self.recycled = 0
+
+
+def copied(items: Iterable[ItemT]) -> list[ItemT]:
+    """A list of what another thread changes at the same time."""
+    while True:
+        try:
+            return list(items)
+        except RuntimeError:
+            continue  # it was changed while it was copied
 
 
 @dataclass(frozen=True)
@@ -62,13 +78,18 @@ class PoolStats:
 
     @classmethod
     def of(
-        cls, counts: Counts, waiting: int, running: int, workers: list[WorkerStats]
+        cls,
+        counts: Counts,
+        retried: int,
+        waiting: int,
+        running: int,
+        workers: list[WorkerStats],
     ) -> PoolStats:
         """The snapshot for these counts."""
         return cls(
             counts.done,
             counts.failed,
-            counts.retried,
+            retried,
             counts.lost,
             counts.recycled,
             waiting,

@@ -33,6 +33,8 @@ __all__ = [
     "CLOCK",
     "COMMIT",
     "FAILED",
+    "FAILURES",
+    "GRANT",
     "HALT",
     "ITEMS",
     "LEAVING",
@@ -41,7 +43,6 @@ __all__ = [
     "LOG_BYTES",
     "LOG_START",
     "MOST_TASKS",
-    "NOTED",
     "OFFSET_BITS",
     "OFFSET_MASK",
     "PICKLED",
@@ -51,6 +52,7 @@ __all__ = [
     "RUN",
     "SCALARS",
     "SHORT",
+    "SINGLES",
     "STARRED",
     "STARRED_CHUNKS",
     "STOPPED",
@@ -58,6 +60,7 @@ __all__ = [
     "UNLOADABLE",
     "UNREADABLE",
     "UNREADY",
+    "VALUE",
     "read_log",
     "record_head",
 ]
@@ -65,13 +68,17 @@ __all__ = [
 # Kinds of batches: single calls; items, each an argument or a tuple of arguments; chunks of items,
 # each of which is one task; a call whose values are sent one by one.
 CALLS, ITEMS, STARRED, CHUNKS, STARRED_CHUNKS, STREAM = range(6)
+# Of these kinds each task has a payload of its own.
+SINGLES = frozenset((CALLS, STREAM))
 
-# Words of a worker's block. RUN, CLOCK and COMMIT are written by the worker, LIMIT by the pool.
+# Words of a worker's block. RUN, CLOCK and COMMIT are written by the worker, LIMIT and GRANT by
+# the pool.
 # RUN: the position (batch << OFFSET_BITS | offset) of the task that it has begun; LOADING as offset
 # while it unpickles the batch. CLOCK: when it began, time.monotonic_ns(). COMMIT: how often the log
 # was emptied (upper half) and how many of its bytes count (lower half). LIMIT: the position from
-# which on the tasks of that batch are no longer the worker's; or HALT.
-RUN, LIMIT, COMMIT, CLOCK = range(4)
+# which on the tasks of that batch are no longer the worker's; or HALT. GRANT, written by the pool's
+# process: how many values of a stream may be sent.
+RUN, LIMIT, COMMIT, CLOCK, GRANT = range(5)
 LOG_START = 64
 LOG_BYTES = 16 << 10
 BLOCK_BYTES = LOG_START + LOG_BYTES
@@ -80,14 +87,15 @@ OFFSET_MASK = LOADING = (1 << OFFSET_BITS) - 1
 MOST_TASKS = 1 << 14
 HALT = 1
 
-# What an outcome is when it is a tuple (kind, data). NOTED is the result of a generator that was
-# told value by value; its data is whatever belongs to it.
-PICKLED, FAILED, NOTED, UNLOADABLE = range(4)
+# What an outcome is when it is a tuple (kind, data).
+PICKLED, FAILED, UNLOADABLE = range(3)
+FAILURES = frozenset((FAILED, UNLOADABLE))
 
 # Flags of a worker's message: no outcome is a tuple; the worker heeds LIMIT and leaves the rest of
 # the batch; a large outcome follows, or has just followed; it has started; it could not start; it
-# ends by itself, because it has grown too large; the batch could not be unpickled.
-PLAIN, STOPPED, ANNOUNCED, READY, UNREADY, LEAVING, UNREADABLE = 1, 2, 4, 8, 16, 32, 64
+# ends by itself, because it has grown too large or too old; the batch could not be unpickled; the
+# outcome is a value of a stream, and more may follow.
+PLAIN, STOPPED, ANNOUNCED, READY, UNREADY, LEAVING, UNREADABLE, VALUE = (1 << n for n in range(8))
 
 # Objects of these types can be sent as they are; texts and bytes up to this length.
 SCALARS = frozenset((int, float, bool, complex, type(None)))

@@ -11,25 +11,35 @@ import time
 assert sys.platform != "win32"
 
 from processing_core import RemoteError, SerializationError
-from processing_core.lowlevel import PickleBuffer, loads, pack, pack_failure, put_packed
+from processing_core.lowlevel import (
+    PickleBuffer,
+    load_failure,
+    loads,
+    pack,
+    pack_failure,
+    put_packed,
+)
 from processing_pool import _wire as wire
 from processing_pool._memory import resident_bytes
+from processing_pool._stacks import show_stacks_on_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from typing import Any
 
-    from processing_core import SimpleQueue
+    from processing_core import Connection, SimpleQueue
     from processing_core.lowlevel import Block
 
-__all__ = ["serve", "worker_state"]
+__all__ = ["Orders", "serve", "worker_state"]
 
 # Results wait so long for others to be sent together (nanoseconds); whoever waits for them in the
 # pool looks at the log.
 FLUSH_NS = 500_000
 MEMORY_NS = 20_000_000
 PAUSE_SECONDS = 0.001
+# How often a stream looks whether it may go on.
+SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.0002, 0.02
 # A function of at most this size is unpickled once; so many of them are kept.
 KEPT_FUNCTION_BYTES = 1000
 KEPT_FUNCTIONS = 1000
@@ -45,24 +55,45 @@ def worker_state() -> dict[str, Any]:
     return _state
 
 
+class Orders:
+    """What all workers of a pool are told when they start."""
+
+    __slots__ = ("finalizer", "initargs", "initializer", "most_memory", "most_seconds", "stacks")
+
+    def __init__(
+        self,
+        initializer: Callable[..., object] | None,
+        initargs: Sequence[Any],
+        finalizer: Callable[[], object] | None,
+        most_memory: int | None,
+        most_seconds: float | None,
+        stacks: Connection[Any, Any],
+    ) -> None:
+        self.initializer = initializer
+        self.initargs = tuple(initargs)
+        self.finalizer = finalizer
+        self.most_memory = most_memory
+        self.most_seconds = most_seconds
+        self.stacks = stacks
+
+
 def serve(
     number: int,
     tasks: SimpleQueue[Any],
     results: SimpleQueue[Any],
     block: Block,
-    initializer: Callable[..., object] | None,
-    initargs: Sequence[Any],
-    finalizer: Callable[[], object] | None,
-    most_memory: int | None,
+    orders: Orders,
 ) -> None:
     """Be a worker until told to stop."""
     # Ctrl-C is for the process that has the pool. Until here SIGINT was blocked, so none was seen.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-    worker = _Worker(number, tasks, results, block, most_memory)
+    show_stacks_on_signal(orders.stacks)
+    block.words()[wire.CLOCK] = time.monotonic_ns()
+    worker = _Worker(number, tasks, results, block, orders)
     try:
-        if initializer is not None:
-            initializer(*initargs)
+        if orders.initializer is not None:
+            orders.initializer(*orders.initargs)
     except BaseException as error:  # noqa: BLE001 - whatever it is, the pool is to know
         worker.tell(0, 0, [(wire.FAILED, _failure(error))], 0, wire.UNREADY)
         return
@@ -70,8 +101,8 @@ def serve(
     try:
         worker.loop()
     finally:
-        if finalizer is not None:
-            finalizer()
+        if orders.finalizer is not None:
+            orders.finalizer()
 
 
 class _Worker:
@@ -81,7 +112,7 @@ class _Worker:
         tasks: SimpleQueue[Any],
         results: SimpleQueue[Any],
         block: Block,
-        most_memory: int | None,
+        orders: Orders,
     ) -> None:
         self._number = number
         self._tasks = tasks
@@ -89,11 +120,12 @@ class _Worker:
         self._block = block
         self._words = block.words()
         self._memory = block.view()
-        self._most_memory = most_memory
+        self._most_memory = orders.most_memory
+        self._end = None if orders.most_seconds is None else time.monotonic() + orders.most_seconds
         self._fence = threading.Lock()
         self._functions: dict[bytes, Callable[..., Any]] = {}
         self._looked = 0
-        self._too_large = False
+        self._leaving = False
 
     def tell(self, batch: int, first: int, outcomes: list[Any], busy: int, flags: int) -> None:
         """Send a message: what became of the tasks from ``first`` on, and how long they took."""
@@ -101,25 +133,35 @@ class _Worker:
 
     def loop(self) -> None:
         get = self._tasks.get
-        while not self._too_large:
+        while not self._leaving:
             message = get()
             if type(message) is not bytes:
                 continue  # what belonged to a batch that was taken back
             batch, kind, functions, which, payload = marshal.loads(message)
             if not batch:
                 return
+            # In this order: a time limit shall not count from what was before.
+            self._words[wire.CLOCK] = time.monotonic_ns()
             self._words[wire.RUN] = batch << wire.OFFSET_BITS | wire.LOADING
             try:
                 if payload is None:
-                    payload = [get()] if kind == wire.CALLS else get()
-                elif kind != wire.CALLS:
+                    payload = get()
+                    if payload is None:
+                        continue  # there was no memory for it, and the pool knows
+                    if kind in wire.SINGLES:
+                        payload = [payload]
+                elif kind not in wire.SINGLES:
                     payload = loads(payload)
             except BaseException as error:  # noqa: BLE001 - it is the task's
                 self.tell(batch, 0, [(wire.UNLOADABLE, _failure(error))], 0, wire.UNREADABLE)
                 continue
             run = self._prepare(kind, functions, which)
-            self._run(batch, run, payload)
+            if kind == wire.STREAM:
+                self._stream(batch, run, payload[0])
+            else:
+                self._run(batch, run, payload)
             del payload, run
+            self._consider_leaving()
         self.tell(0, 0, [], 0, wire.LEAVING)
 
     # How a task is run
@@ -135,7 +177,7 @@ class _Worker:
         if kind == wire.STARRED:
             return lambda item: function(*item)
         if kind == wire.CHUNKS:
-            return lambda chunk: list(map(function, chunk))
+            return lambda chunk: [*map(function, chunk)]
         if kind == wire.STARRED_CHUNKS:
             return lambda chunk: [function(*item) for item in chunk]
         turns = None if which is None else iter(which)
@@ -152,14 +194,13 @@ class _Worker:
         return call
 
     def _load(self, data: bytes, kept: bool) -> Callable[..., Any]:
-        function = self._functions.get(data)
-        if function is not None:
-            return function
+        known = self._functions.get(data)
+        if known is not None:
+            return known
         try:
-            function = _loads(data)
+            function: Callable[..., Any] = _loads(data)
         except _UnloadableError as error:
             return _Raiser(error)
-        assert function is not None
         if kept and len(data) <= KEPT_FUNCTION_BYTES:
             if len(self._functions) >= KEPT_FUNCTIONS:
                 self._functions.clear()
@@ -185,6 +226,7 @@ class _Worker:
                 pass
             if words[wire.LIMIT] and self._must_stop(base + offset):
                 tell(batch, first, outcomes, clock() - sent, flags | wire.STOPPED)
+                self._empty_log(used)
                 break
             try:
                 value = run(item)
@@ -193,41 +235,34 @@ class _Worker:
                 flags = 0
             else:
                 cls = type(value)
-                if cls in wire.SCALARS or ((cls is str or cls is bytes) and len(value) < wire.SHORT):
+                if cls in wire.SCALARS or (
+                    (cls is str or cls is bytes) and len(value) < wire.SHORT
+                ):
                     outcome = value
                 else:
                     outcome = self._pack(value)
                     flags = 0
             if type(outcome) is tuple and outcome[0] is None:
-                now = clock()
-                words[wire.CLOCK] = now
+                words[wire.CLOCK] = now = clock()
                 self._send_large(batch, first, outcomes, now - sent, outcome[1], outcome[2])
                 sent, first, outcomes, flags = now, offset + 1, [], wire.PLAIN
                 used = self._empty_log(used)
                 continue
             outcomes.append(outcome)
-            now = clock()
-            words[wire.CLOCK] = now
-            if offset == last or now - sent > FLUSH_NS:
-                tell(batch, first, outcomes, now - sent, flags)
-                sent, first, outcomes, flags = now, offset + 1, [], wire.PLAIN
-                used = self._empty_log(used)
-                continue
-            head, data = wire.record_head(base + offset, outcome)
-            end = used + wire.RECORD.size + len(data)
-            if end > wire.LOG_BYTES:
-                tell(batch, first, outcomes, now - sent, flags)
-                sent, first, outcomes, flags = now, offset + 1, [], wire.PLAIN
-                used = self._empty_log(used)
-                continue
-            start = wire.LOG_START + used
-            self._memory[start : wire.LOG_START + end] = head + data
-            used = end
-            # The commit: from here on the result is safe.
-            words[wire.COMMIT] = words[wire.COMMIT] & ~0xFFFFFFFF | used
+            words[wire.CLOCK] = now = clock()
+            if offset != last and now - sent <= FLUSH_NS:
+                head, data = wire.record_head(base + offset, outcome)
+                end = used + wire.RECORD.size + len(data)
+                if end <= wire.LOG_BYTES:
+                    self._memory[wire.LOG_START + used : wire.LOG_START + end] = head + data
+                    used = end
+                    # The commit: from here on the result is safe.
+                    words[wire.COMMIT] = words[wire.COMMIT] & ~0xFFFFFFFF | used
+                    continue
+            tell(batch, first, outcomes, now - sent, flags)
+            sent, first, outcomes, flags = now, offset + 1, [], wire.PLAIN
+            used = self._empty_log(used)
         words[wire.RUN] = base + len(payload)
-        if self._most_memory is not None:
-            self._look_at_memory(clock())
 
     def _empty_log(self, used: int) -> int:
         """After the results were sent: they are not to be found in the log any more."""
@@ -242,11 +277,51 @@ class _Worker:
             time.sleep(PAUSE_SECONDS)  # to be killed, or to go on
         return bool(limit >> wire.OFFSET_BITS == position >> wire.OFFSET_BITS and position >= limit)
 
-    def _look_at_memory(self, now: int) -> None:
-        if now - self._looked > MEMORY_NS:
-            self._looked = now
-            assert self._most_memory is not None
-            self._too_large = resident_bytes("self") > self._most_memory
+    def _consider_leaving(self) -> None:
+        """Between batches: whether it is time to be replaced."""
+        if self._end is not None and time.monotonic() >= self._end:
+            self._leaving = True
+        if self._most_memory is not None:
+            now = time.monotonic_ns()
+            if now - self._looked > MEMORY_NS:
+                self._looked = now
+                self._leaving = self._leaving or resident_bytes("self") > self._most_memory
+
+    # Streams
+
+    def _stream(self, batch: int, call: Callable[[Any], Any], payload: Any) -> None:
+        """Send the values of a generator one by one, as many as are granted, and then its end."""
+        words = self._words
+        words[wire.RUN] = batch << wire.OFFSET_BITS
+        start = time.monotonic_ns()
+        try:
+            for sent, value in enumerate(call(payload)):
+                pause = SHORTEST_PAUSE_SECONDS
+                while words[wire.GRANT] <= sent:
+                    time.sleep(pause)
+                    pause = min(2 * pause, LONGEST_PAUSE_SECONDS)
+                self._send_value(batch, value)
+            outcome: Any = None
+        except BaseException as error:  # noqa: BLE001 - it is the task's
+            outcome = _failed(error)
+        self.tell(batch, 0, [outcome], time.monotonic_ns() - start, 0)
+
+    def _send_value(self, batch: int, value: Any) -> None:
+        if _is_plain(value):
+            outcome: Any = value
+        else:
+            outcome = self._pack(value)
+            if outcome[0] is None:
+                if outcome[2] is not None:
+                    raise SerializationError(
+                        f"a value of a stream, of type {type(value).__name__}, refers to an object "
+                        "with descriptors"
+                    )
+                self._results.put((self._number, batch, -1, 0, *outcome[1]))
+                return
+            if outcome[0] == wire.FAILED:
+                raise load_failure(outcome[1], RemoteError)
+        self.tell(batch, 0, [outcome], 0, wire.VALUE)
 
     # Results
 
@@ -291,6 +366,11 @@ class _Worker:
             self.tell(batch, place, [_failed(error)], 0, 0)
             return
         self.tell(batch, place + 1, [], 0, 0)
+
+
+def _is_plain(value: Any) -> bool:
+    cls = type(value)
+    return cls in wire.SCALARS or ((cls is str or cls is bytes) and len(value) < wire.SHORT)
 
 
 class _UnloadableError(SerializationError):
