@@ -80,6 +80,10 @@ class Crew:
             if worker is not None:
                 yield worker
 
+    def disband(self) -> None:
+        """Give up what workers are made of."""
+        del self._recipe
+
     def kill_all(self) -> None:
         """End all workers now: by SIGTERM, and those that do not heed it by SIGKILL."""
         for worker in self.workers.values():

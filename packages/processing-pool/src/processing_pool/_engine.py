@@ -7,6 +7,7 @@ others want of it are commands, which it carries out in turn.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import select
 import sys
@@ -87,6 +88,8 @@ class ProcessEngine:
         self._commands: deque[Callable[[], object]] = deque()
         self._news = False
         self._asleep = False
+        # While it is held, the descriptor to wake it by stays.
+        self._ringing = threading.Lock()
         # What it is made of.
         results: SimpleQueue[Any] = SimpleQueue()
         self._stacks, stacks_writer = Pipe(duplex=False)
@@ -162,10 +165,10 @@ class ProcessEngine:
 
     def _ring(self) -> None:
         self._asleep = False
-        try:
-            os.write(self._wake_writer, b"!")
-        except OSError:
-            return  # there is enough in the pipe to wake it, or the thread has ended
+        with self._ringing:
+            if self._wake_writer >= 0:
+                with contextlib.suppress(BlockingIOError):  # there is enough in it to wake it
+                    os.write(self._wake_writer, b"!")
 
     def withdraw(self, work: Any) -> None:
         if not self.is_foreign:
@@ -438,11 +441,14 @@ class ProcessEngine:
             self.closed = self._finished = True
             self._break(lambda: TaskCancelled("the pool was terminated"))
             self._close_descriptors()
+            self._hearing.close()
+            self._crew.disband()
             self._at_exit.cancel()
 
     def _close_descriptors(self) -> None:
-        writer, self._wake_writer = self._wake_writer, -1
-        os.close(writer)
+        with self._ringing:
+            writer, self._wake_writer = self._wake_writer, -1
+            os.close(writer)
         os.close(self._wake_reader)
         with self._asking:
             self._stacks.close()

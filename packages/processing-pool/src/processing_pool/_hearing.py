@@ -95,6 +95,10 @@ class Hearing:
         """Readable while there are messages and ``sleep`` is called."""
         return self._receiver.descriptor
 
+    def close(self) -> None:
+        """Give up the queue: nothing more is heard."""
+        del self._receiver
+
     def receive(self, timeout: float | None) -> None:
         """Wait for messages and deal with them."""
         try:

@@ -140,6 +140,8 @@ class Feed(Buffer):
         except BaseException as problem:  # noqa: BLE001 - it is the consumer's
             error, ended = problem, True
         with self._lock:
+            if self._all_taken:
+                return  # it was broken off meanwhile
             self._submitted = first + taken
             if ended:
                 self._all_taken = True

@@ -289,10 +289,12 @@ class AsyncResult(Base["ResultT"]):
         """
         if self._state == PENDING:
             self.wait(timeout)
-        if self._state == DONE:
+        # Read once: the result may come at any moment.
+        state = self._state
+        if state == DONE:
             value: ResultT = self._value
             return value
-        if self._state == PENDING:
+        if state == PENDING:
             raise TimeoutError(f"no result after {timeout} seconds")
         raise self._value
 
