@@ -6,12 +6,13 @@ import contextvars
 import os
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
-from processing_core import Queue, current_process
+from processing_core import Queue, TimeoutError, current_process
 from processing_pool import Pool, worker_state
 
 VARIABLE: contextvars.ContextVar[str] = contextvars.ContextVar("VARIABLE", default="unset")
@@ -250,3 +251,24 @@ def die_at_500(number: int) -> int:
     if number == 500:
         do_kill()
     return number
+
+
+def count_and_die(limit: int) -> Iterator[int]:
+    yield from range(limit)
+    do_leave()
+
+
+def unpicklable_values() -> Iterator[Any]:
+    yield lambda: None
+
+
+def raise_timeout_error(_: object) -> None:
+    raise TimeoutError("the task's own")
+
+
+def threads_of_worker() -> int:
+    return threading.active_count()
+
+
+def read_variable_with(_: object) -> str:
+    return VARIABLE.get()

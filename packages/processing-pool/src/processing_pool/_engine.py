@@ -95,7 +95,15 @@ class ProcessEngine:
         self._stacks, stacks_writer = Pipe(duplex=False)
         self._stacks_writer = stacks_writer
         self._asking = threading.Lock()
-        orders = Orders(initializer, initargs, finalizer, most_memory, most_seconds, stacks_writer)
+        orders = Orders(
+            initializer,
+            initargs,
+            finalizer,
+            most_memory,
+            most_seconds,
+            stacks_writer,
+            functions.pickler,
+        )
         self._has_quota = most_tasks is not None
         self._crew = Crew(Recipe(context, orders, most_tasks, results))
         self._scheduler = self._crew.scheduler

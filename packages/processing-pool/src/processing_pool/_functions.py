@@ -11,6 +11,7 @@ assert sys.platform != "win32"
 from processing_core import SerializationError
 from processing_core.lowlevel import Packer, loads, pack
 from processing_pool import _wire as wire
+from processing_pool._by_value import dumps_by_value, serialize
 from processing_pool._context_values import InContext
 from processing_pool._scheduler import Timing
 
@@ -80,6 +81,11 @@ class Functions:
         self._propagate_context = propagate_context
         self._known: dict[Any, Function] = {}
 
+    @property
+    def pickler(self) -> Callable[[Any], bytes | Packer]:
+        """What workers pickle their results with."""
+        return serialize if self._serializer == "cloudpickle" else pack
+
     def find(self, function: Callable[..., Any]) -> Function:
         """The function, ready to travel.
 
@@ -97,7 +103,7 @@ class Functions:
                 return known
         try:
             if self._serializer == "cloudpickle":
-                data = _cloudpickle_dumps(function)
+                data = dumps_by_value(function)
                 plain = False  # it may be sent with all that it refers to, which may change
             else:
                 data = packed(function)
@@ -143,7 +149,7 @@ class Functions:
 
     def pack(self, obj: Any) -> bytes | Packer | Whole:
         """Pickle an object. Whatever that raises is raised here."""
-        data = _cloudpickle_dumps(obj) if self._serializer == "cloudpickle" else pack(obj)
+        data = serialize(obj) if self._serializer == "cloudpickle" else pack(obj)
         return Whole(data) if type(data) is bytes and len(data) > BULK_BYTES else data
 
 
@@ -168,13 +174,6 @@ def packed(obj: Any) -> bytes:
     whole = Packer(out_of_band=False)
     whole.dump(obj)
     return b"".join(whole.pieces)
-
-
-def _cloudpickle_dumps(obj: Any) -> bytes:
-    import cloudpickle
-
-    data: bytes = cloudpickle.dumps(obj)  # type: ignore[no-untyped-call] # it has no types
-    return data
 
 
 def _culprit(args: Sequence[Any], kwds: Mapping[str, Any], pack: Callable[[Any], object]) -> str:

@@ -68,7 +68,8 @@ class Overseer:
         if not scheduler.starving():
             return []
         workers = self._crew.workers
-        return [workers[member.number] for member in scheduler.victims() if not member.slow]
+        victims = [workers[member.number] for member in scheduler.victims()]
+        return [worker for worker in victims if not worker.relieved and _has_waiting(worker)]
 
     def withdraw(self, work: Any) -> None:
         """Nobody wants the results of a work any more."""
@@ -93,8 +94,7 @@ class Overseer:
                 and worker.condemn(position, lambda _: TaskCancelled("the task was cancelled"))
             ):
                 continue
-            self._relieve(worker)
-            worker.member.slow = False
+            self._take_back(worker)
 
     def _deadline(self, worker: Worker, now: float) -> tuple[float, int, Any, int]:
         """When the worker goes beyond a time limit, and where: position, work, index."""
@@ -124,10 +124,18 @@ class Overseer:
         worker.condemn(position, verdict)
 
     def _relieve(self, worker: Worker) -> None:
-        """Take back what a slow worker has not begun."""
+        """Let others do what a slow worker has not begun."""
+        member = worker.member
+        member.slow = worker.relieved = True
+        self._take_back(worker)
+        if not member.batches and worker.ready:
+            # It may be as quick as any: so it is asked.
+            worker.ping()
+
+    def _take_back(self, worker: Worker) -> None:
+        """Have wait again what a worker has not begun."""
         member = worker.member
         scheduler = self._crew.scheduler
-        member.slow = True
         if any(batch.bulky for batch in member.batches):
             return
         while True:
@@ -149,6 +157,13 @@ class Overseer:
         if later >> wire.OFFSET_BITS == number:
             # It may be at ``later``, or have found that it must not; then it says so.
             scheduler.cut_off(member, number, max(offset, begun(later)) + 1)
+
+
+def _has_waiting(worker: Worker) -> bool:
+    """Whether it has tasks that it has not begun."""
+    batches = worker.member.batches
+    number = worker.position >> wire.OFFSET_BITS
+    return len(batches) > 1 or batches[0].number != number or worker.member.unfinished > 1
 
 
 def begun(position: int) -> int:

@@ -32,7 +32,9 @@ if TYPE_CHECKING:
 __all__ = ["Recipe", "Worker"]
 
 # What a worker is sent to end.
-STOP = marshal.dumps((0, 0, [], None, None))
+STOP = marshal.dumps((0, wire.STOP, [], None, None))
+# What it is sent to answer.
+PING = marshal.dumps((0, wire.PING, [], None, None))
 
 
 class Recipe:
@@ -74,6 +76,8 @@ class Worker:
         # When it was last heard or given something, and whether its log was read since.
         self.heard = self.began
         self.looked = True
+        # Tasks were taken back from it, and it has not been heard or given something since.
+        self.relieved = False
         # Seconds that its tasks took.
         self.busy = 0.0
         # A large result that is to come next: batch and offset.
@@ -107,6 +111,10 @@ class Worker:
         """Have it end when it has done what it was given."""
         self.stopping = self.member.retiring = True
         self.tasks.put(STOP)
+
+    def ping(self) -> None:
+        """Have it say that it is there."""
+        self.tasks.put(PING)
 
     # What it is at
 

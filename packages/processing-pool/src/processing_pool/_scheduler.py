@@ -148,8 +148,8 @@ class Member:
         self.quota = quota
         # It is given no more tasks.
         self.retiring = False
-        # Tasks were taken back from it, and it has not been heard since.
-        self.slow = False
+        # It has not been heard since it was started, or since tasks were taken back from it.
+        self.slow = True
         self.batches: deque[Batch] = deque()
 
     @property
@@ -237,8 +237,11 @@ class Scheduler:
 
     def assign(self) -> Iterator[tuple[Member, Batch]]:
         """Give tasks to workers that have room. Whoever has least comes first."""
+        members = [member for member in self.members.values() if not member.slow]
+        if not members:
+            members = list(self.members.values())
         for depth in range(MOST_BATCHES):
-            for member in list(self.members.values()):
+            for member in members:
                 if not self.queue:
                     return
                 if len(member.batches) == depth and self._has_room(member):
@@ -248,7 +251,7 @@ class Scheduler:
 
     @staticmethod
     def _has_room(member: Member) -> bool:
-        if member.retiring or member.slow or member.quota == 0:
+        if member.retiring or member.quota == 0:
             return False
         total = 0.0
         for batch in member.batches:
@@ -386,11 +389,11 @@ class Scheduler:
     def starving(self) -> bool:
         """Whether a worker has nothing to do and there is nothing to give."""
         return not self.queue and any(
-            not member.batches and not member.retiring and member.quota != 0
+            not (member.batches or member.slow or member.retiring or member.quota == 0)
             for member in self.members.values()
         )
 
     def victims(self) -> list[Member]:
-        """Workers that have tasks which another could do, most first."""
-        found = [member for member in self.members.values() if member.unfinished > 1]
+        """Workers that may have tasks which another could do, most first."""
+        found = [member for member in self.members.values() if member.batches]
         return sorted(found, key=lambda member: -member.unfinished)

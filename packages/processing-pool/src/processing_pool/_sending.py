@@ -38,6 +38,7 @@ class Sender:
         """Give a worker a batch. Tasks that cannot be sent have failed with that."""
         worker.heard = time.monotonic()
         worker.looked = batch.count == 1
+        worker.relieved = False
         try:
             if batch.singles is not None:
                 self._send_calls(worker, batch, batch.singles)

@@ -46,6 +46,7 @@ __all__ = [
     "OFFSET_BITS",
     "OFFSET_MASK",
     "PICKLED",
+    "PING",
     "PLAIN",
     "READY",
     "RECORD",
@@ -55,6 +56,7 @@ __all__ = [
     "SINGLES",
     "STARRED",
     "STARRED_CHUNKS",
+    "STOP",
     "STOPPED",
     "STREAM",
     "UNLOADABLE",
@@ -70,6 +72,9 @@ __all__ = [
 CALLS, ITEMS, STARRED, CHUNKS, STARRED_CHUNKS, STREAM = range(6)
 # Of these kinds each task has a payload of its own.
 SINGLES = frozenset((CALLS, STREAM))
+
+# Instead of a kind, in a message that is no batch: the worker is to end, or to answer.
+STOP, PING = range(2)
 
 # Words of a worker's block. RUN, CLOCK and COMMIT are written by the worker, LIMIT and GRANT by
 # the pool.

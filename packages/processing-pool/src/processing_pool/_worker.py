@@ -15,7 +15,6 @@ from processing_core.lowlevel import (
     PickleBuffer,
     load_failure,
     loads,
-    pack,
     pack_failure,
     put_packed,
 )
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from processing_core import Connection, SimpleQueue
-    from processing_core.lowlevel import Block
+    from processing_core.lowlevel import Block, Packer
 
 __all__ = ["Orders", "serve", "worker_state"]
 
@@ -58,7 +57,15 @@ def worker_state() -> dict[str, Any]:
 class Orders:
     """What all workers of a pool are told when they start."""
 
-    __slots__ = ("finalizer", "initargs", "initializer", "most_memory", "most_seconds", "stacks")
+    __slots__ = (
+        "finalizer",
+        "initargs",
+        "initializer",
+        "most_memory",
+        "most_seconds",
+        "pack",
+        "stacks",
+    )
 
     def __init__(
         self,
@@ -68,6 +75,7 @@ class Orders:
         most_memory: int | None,
         most_seconds: float | None,
         stacks: Connection[Any, Any],
+        pack: Callable[[Any], bytes | Packer],
     ) -> None:
         self.initializer = initializer
         self.initargs = tuple(initargs)
@@ -75,6 +83,8 @@ class Orders:
         self.most_memory = most_memory
         self.most_seconds = most_seconds
         self.stacks = stacks
+        # What pickles the results.
+        self.pack = pack
 
 
 def serve(
@@ -120,6 +130,7 @@ class _Worker:
         self._block = block
         self._words = block.words()
         self._memory = block.view()
+        self._pickle = orders.pack
         self._most_memory = orders.most_memory
         self._end = None if orders.most_seconds is None else time.monotonic() + orders.most_seconds
         self._fence = threading.Lock()
@@ -139,7 +150,10 @@ class _Worker:
                 continue  # what belonged to a batch that was taken back
             batch, kind, functions, which, payload = marshal.loads(message)
             if not batch:
-                return
+                if kind == wire.STOP:
+                    return
+                self.tell(0, 0, [], 0, 0)
+                continue
             # In this order: a time limit shall not count from what was before.
             self._words[wire.CLOCK] = time.monotonic_ns()
             self._words[wire.RUN] = batch << wire.OFFSET_BITS | wire.LOADING
@@ -328,7 +342,7 @@ class _Worker:
     def _pack(self, value: Any) -> tuple[Any, ...]:
         """The outcome for a value: (kind, data), or (None, packed, whether it has descriptors)."""
         try:
-            packed = pack(value)
+            packed = self._pickle(value)
             if type(packed) is bytes:
                 if len(packed) <= wire.LOG_BYTES // 2:
                     return wire.PICKLED, packed
@@ -361,7 +375,7 @@ class _Worker:
         # before and after tells whose result it was.
         self.tell(batch, first, outcomes, busy, wire.ANNOUNCED)
         try:
-            put_packed(self._results, pack((self._number, batch, place, 0, value)))
+            put_packed(self._results, self._pickle((self._number, batch, place, 0, value)))
         except BaseException as error:  # noqa: BLE001 - pickling runs code of others
             self.tell(batch, place, [_failed(error)], 0, 0)
             return
