@@ -2,7 +2,7 @@
 
     python benchmarks/run.py [GROUP ...] [--quick] [--json FILE]
 
-The groups are pipes, connections, queues, locks, sharedctypes, start and import.
+The groups are pipes, connections, queues, locks, sharedctypes, pool, start and import.
 
 Speeds are reported, not asserted: a missed target is marked and the exit code is 0. It is 1 if
 something could not be measured at all.
@@ -24,6 +24,7 @@ import bench_connections
 import bench_import
 import bench_locks
 import bench_pipes
+import bench_pool
 import bench_queues
 import bench_sharedctypes
 import bench_start
@@ -35,6 +36,7 @@ GROUPS = {
     "queues": bench_queues.measurements,
     "locks": bench_locks.measurements,
     "sharedctypes": bench_sharedctypes.measurements,
+    "pool": bench_pool.measurements,
     "start": bench_start.measurements,
     "import": bench_import.measurements,
 }

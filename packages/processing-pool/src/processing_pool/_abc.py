@@ -80,6 +80,10 @@ class Engine(Protocol):
         """Have tasks run."""
         ...
 
+    def run(self, result: Any) -> None:
+        """Have a call run that the caller will wait for."""
+        ...
+
     def expect_limits(self) -> None:
         """Some task has a time limit."""
         ...

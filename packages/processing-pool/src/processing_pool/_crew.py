@@ -29,7 +29,9 @@ class Crew:
         self.scheduler = Scheduler()
         self.counts = Counts()
         self.workers: dict[int, Worker] = {}
+        # For two ways of sleeping: with ears for results, and without.
         self.poller = select.poll()
+        self.rest_poller = select.poll()
         # Numbers of workers whose end was noticed.
         self.ended: set[int] = set()
         # How many in a row died before they were ready: by themselves or while initializing, and
@@ -58,6 +60,7 @@ class Crew:
         sentinel = worker.process.sentinel
         self._sentinels[sentinel] = number
         self.poller.register(sentinel, select.POLLIN)
+        self.rest_poller.register(sentinel, select.POLLIN)
 
     def forget(self, worker: Worker) -> None:
         """An ended worker is to be waited for no more."""
@@ -65,13 +68,29 @@ class Crew:
         sentinel = worker.process.sentinel
         if self._sentinels.pop(sentinel, None) is not None:
             self.poller.unregister(sentinel)
+            self.rest_poller.unregister(sentinel)
 
     def poll(self, seconds: float) -> set[int]:
         """Sleep; notes who has ended, and returns which other descriptors are ready."""
-        found = {number for number, _ in self.poller.poll(max(0.0, seconds) * 1000 + 0.999)}
+        return self._note(self.poller.poll(max(0.0, seconds) * 1000 + 0.999))
+
+    def rest(self) -> set[int]:
+        """The same when no results are to come, without limit."""
+        return self._note(self.rest_poller.poll())
+
+    def _note(self, events: list[tuple[int, int]]) -> set[int]:
+        found = {number for number, _ in events}
         for sentinel in found & self._sentinels.keys():
             self.ended.add(self._sentinels[sentinel])
         return found
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is to be heard from any worker."""
+        return all(
+            worker.ready and not worker.member.slow and not worker.member.batches
+            for worker in self.workers.values()
+        )
 
     def take_ended(self) -> Iterator[Worker]:
         """The workers whose end was noticed, each once."""

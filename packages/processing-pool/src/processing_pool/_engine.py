@@ -51,6 +51,11 @@ __all__ = ["ProcessEngine"]
 # signals from elsewhere.
 MOST_FAILED_STARTS = 3
 MOST_KILLED_STARTS = 50
+# A caller that drives gives its task to a worker if it takes at most so long, and waits for the
+# result for so long (seconds). The thread waits for the caller, but not for ever.
+LANE_TASK_SECONDS = 0.0002
+LANE_WAIT_SECONDS = 0.001
+LANE_SECONDS = 1.0
 # After so long (seconds) it is tried again to start a worker, when there was no room for one.
 START_AGAIN_SECONDS = 0.5
 
@@ -88,6 +93,11 @@ class ProcessEngine:
         self._commands: deque[Callable[[], object]] = deque()
         self._news = False
         self._asleep = False
+        # Who holds it drives the pool: the thread, or for a moment who calls ``run``.
+        self._driving = threading.Lock()
+        self._in_lane = False
+        self._has_lane = most_tasks is None and most_memory is None and most_seconds is None
+        self._resting = False
         # While it is held, the descriptor to wake it by stays.
         self._ringing = threading.Lock()
         # What it is made of.
@@ -108,7 +118,7 @@ class ProcessEngine:
         self._crew = Crew(Recipe(context, orders, most_tasks, results))
         self._scheduler = self._crew.scheduler
         self._queue = self._scheduler.queue
-        self._ledger = Ledger(self._crew)
+        self._ledger = Ledger(self._crew, self.deciding)
         self._hearing = Hearing(self._crew, self._ledger, results, self._sleep)
         self._sender = Sender(self._crew, self.functions, self._ledger)
         self._overseer = Overseer(self._crew, self._hearing, limits=options.timeout is not None)
@@ -116,6 +126,7 @@ class ProcessEngine:
         os.set_blocking(self._wake_reader, False)
         os.set_blocking(self._wake_writer, False)
         self._crew.poller.register(self._wake_reader, select.POLLIN)
+        self._crew.rest_poller.register(self._wake_reader, select.POLLIN)
         self._crew.poller.register(self._hearing.descriptor, select.POLLIN)
         self._start_again: float | None = None
         try:
@@ -249,8 +260,12 @@ class ProcessEngine:
 
     def _run(self) -> None:
         try:
+            self._take_over()
             while not self._terminating and not self._is_done():
-                self._step()
+                if self._may_rest():
+                    self._rest()
+                else:
+                    self._step()
             if not self._terminating:
                 self._stop_all()
         except BaseException as error:  # noqa: BLE001 - the pool must not hang for it
@@ -291,6 +306,84 @@ class ProcessEngine:
         if self._start_again is not None and now >= self._start_again:
             self._start_again = None
             self._fit()
+
+    def _may_rest(self) -> bool:
+        """Whether nothing is to be done or heard before somebody wakes the thread."""
+        return (
+            not self._queue
+            and not self._commands
+            and not self._crew.ended
+            and self._start_again is None
+            and self._broken is None
+            and self._crew.is_quiet
+        )
+
+    def _rest(self) -> None:
+        """Sleep until there is something to do; others may drive meanwhile."""
+        self._news = False
+        self._asleep = self._resting = True
+        self._driving.release()
+        try:
+            has_news = self._queue or self._commands or self._news or self._terminating
+            if not has_news and self._wake_reader in self._crew.rest():
+                os.read(self._wake_reader, 4096)
+        finally:
+            self._asleep = self._resting = False
+            self._take_over()
+
+    def _take_over(self) -> None:
+        """Wait until nobody else drives."""
+        # Who was interrupted right after acquiring the lock may have left it so.
+        while not self._driving.acquire(timeout=LANE_SECONDS):
+            if not self._in_lane:
+                return
+
+    def run(self, result: Any) -> None:
+        """Have a task run that the caller will wait for.
+
+        If there is nothing else to do, the caller gives it to a worker and looks for the result
+        itself: it is a tiny task, or else the thread is told after a moment. That takes a fraction
+        of the time that waking two threads takes.
+        """
+        cost = result.timing.cost
+        if not (
+            self._resting
+            and self._has_lane
+            and not self._overseer.limits
+            and (cost is None or cost < LANE_TASK_SECONDS)
+            and self._driving.acquire(blocking=False)
+        ):
+            self.submit(result)
+            return
+        try:
+            self._in_lane = True
+            if self._is_at_rest():
+                self._queue.append(result)
+                for member, batch in self._scheduler.assign():
+                    self._sender.send(self._crew.workers[member.number], batch)
+                self._hearing.receive_one(LANE_WAIT_SECONDS)
+            else:
+                self.submit(result)
+        except BaseException:
+            # Nobody can say what was done and what was not. The task is the only one that runs.
+            self._commands.append(self._kill_busy)
+            raise
+        finally:
+            self._in_lane = False
+            self._driving.release()
+            if not result.over:
+                self.wake()
+
+    def _is_at_rest(self) -> bool:
+        """Whether the thread rests, with nothing to do: asked when that cannot change."""
+        return self._resting and not (self.closed or self._queue or self._commands)
+
+    def _kill_busy(self) -> None:
+        """After somebody was interrupted who drove."""
+        for worker in self._crew.workers.values():
+            if worker.member.batches and worker.verdict is None:
+                worker.verdict = worker.position, lambda _: TaskCancelled("it was interrupted")
+                worker.process.kill()
 
     def _sleep(self, seconds: float) -> bool:
         self._asleep = True

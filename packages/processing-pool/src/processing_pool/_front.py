@@ -86,9 +86,9 @@ class Front:
         If the caller is interrupted meanwhile, by Ctrl-C for one, the task is cancelled. For the
         rest see apply_async and AsyncResult.get.
         """
-        result: AsyncResult[Any] = self.apply_async(
-            func, args, kwds, timeout=timeout, retries=retries
-        )
+        result = self._called(func, args, kwds, None, None, timeout, retries)
+        if not result.over:
+            self._known().run(result)
         try:
             return result.get()
         finally:
@@ -141,17 +141,9 @@ class Front:
 
         The arguments are pickled at once. If something does not pickle, the result has the error.
         """
-        engine = self._running()
-        options = self._options(timeout, retries)
-        try:
-            function = engine.functions.find(func)
-            payload = engine.functions.pack_call(function, args, kwds)  # type: ignore[arg-type]
-        except Exception as error:  # noqa: BLE001 - pickling runs code of others
-            return self._failed(func, error, callback, error_callback)
-        result: AsyncResult[Any] = AsyncResult(
-            engine, function, payload, options, callback, error_callback
-        )
-        engine.submit(result)
+        result = self._called(func, args, kwds, callback, error_callback, timeout, retries)
+        if not result.over:
+            self._known().submit(result)
         return result
 
     applyAsync = apply_async
@@ -534,20 +526,32 @@ class Front:
             engine.expect_limits()
         return checked_options(engine.options, timeout, retries)
 
-    def _failed(
+    def _called(
         self,
         func: Callable[..., Any],
-        error: Exception,
+        args: Iterable[Any],
+        kwds: Mapping[str, Any],
         callback: Callable[[Any], object] | None,
         error_callback: Callable[[BaseException], object] | None,
+        timeout: float | None,
+        retries: int | None,
     ) -> AsyncResult[Any]:
+        """The result of a call that is to be submitted, unless it has failed already."""
         engine = self._running()
-        function = Function(b"", repr(func), kept=False)
-        result: AsyncResult[Any] = AsyncResult(
-            engine, function, (), engine.options, callback, error_callback
-        )
-        result.settle(0, Failure(error))
-        return result
+        options = engine.options
+        if timeout is not None or retries is not None:
+            options = self._options(timeout, retries)
+        try:
+            function = engine.functions.find(func)
+            payload = engine.functions.pack_call(function, args, kwds)  # type: ignore[arg-type]
+        except Exception as error:  # noqa: BLE001 - pickling runs code of others
+            function = Function(b"", repr(func), kept=False)
+            failed: AsyncResult[Any] = AsyncResult(
+                engine, function, (), options, callback, error_callback
+            )
+            failed.settle(0, Failure(error))
+            return failed
+        return AsyncResult(engine, function, payload, options, callback, error_callback)
 
 
 def _wait_for(result: MapResult[ResultT]) -> list[ResultT]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import marshal
+import queue
 import sys
 import time
 
@@ -10,7 +11,7 @@ assert sys.platform != "win32"
 
 from processing_core.lowlevel import Receiver, loads
 from processing_pool import _wire as wire
-from processing_pool._results import Failure, unreadable
+from processing_pool._results import Failure, finish_plain, unreadable
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -30,7 +31,8 @@ MESSAGES_AT_ONCE = 500
 class Ledger:
     """Hands results over to those whose they are, each once."""
 
-    def __init__(self, crew: Crew) -> None:
+    def __init__(self, crew: Crew, deciding: Any) -> None:
+        self._deciding = deciding
         self._scheduler = crew.scheduler
         self._counts = crew.counts
 
@@ -53,8 +55,7 @@ class Ledger:
             work: Any = batch.work
             work.accept(batch.first + start, outcomes, plain=plain)
         elif plain:
-            for single, outcome in zip(batch.singles[start:end], outcomes, strict=True):
-                single.settle(0, outcome)  # type: ignore[attr-defined]
+            finish_plain(batch.singles[start:end], outcomes, self._deciding)  # type: ignore[arg-type]
         else:
             for single, outcome in zip(batch.singles[start:end], outcomes, strict=True):
                 single.accept(0, (outcome,), plain=False)  # type: ignore[attr-defined]
@@ -87,6 +88,7 @@ class Hearing:
         self._crew = crew
         self._scheduler = crew.scheduler
         self._ledger = ledger
+        self._results = results
         self._receiver = Receiver(results, sleep, look=False)
         self._unpickling: BaseException | None = None
 
@@ -97,7 +99,21 @@ class Hearing:
 
     def close(self) -> None:
         """Give up the queue: nothing more is heard."""
-        del self._receiver
+        del self._receiver, self._results
+
+    def receive_one(self, seconds: float) -> None:
+        """Wait for a message and deal with it, while there is nothing else to be waited for.
+
+        So it is done as consumers of queues do, which is quicker.
+        """
+        try:
+            message = self._results.get(True, seconds)
+        except queue.Empty:
+            return
+        except Exception as error:  # noqa: BLE001 - as in receive
+            self._unpickling = error
+            return
+        self._take(message)
 
     def receive(self, timeout: float | None) -> None:
         """Wait for messages and deal with them."""
@@ -108,10 +124,7 @@ class Hearing:
             self._unpickling = error
             return
         for message in messages:
-            if type(message) is bytes:
-                self._hear(message)
-            else:
-                self._take_large(message)
+            self._take(message)
 
     def finish(self, worker: Worker) -> None:
         """A worker has ended: hear what it has said, and read what it has left unsaid."""
@@ -128,6 +141,12 @@ class Hearing:
             batch = self._scheduler.receive(worker.member, number, offset, 1)
             if batch is not None and offset == batch.received:
                 self._ledger.accept(worker, batch, offset, [outcome], plain=False)
+
+    def _take(self, message: Any) -> None:
+        if type(message) is bytes:
+            self._hear(message)
+        else:
+            self._take_large(message)
 
     def _hear(self, message: bytes) -> None:
         number, batch_number, first, outcomes, busy, flags = marshal.loads(message)

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
     from processing_pool._abc import Engine
     from processing_pool._functions import Function, Whole
     from processing_pool._options import Options
+    from processing_pool._scheduler import Timing
 
     ResultT = TypeVar("ResultT")
 
@@ -51,6 +52,7 @@ __all__ = [
     "AsyncResult",
     "Failure",
     "MapResult",
+    "finish_plain",
     "open_outcome",
     "open_outcomes",
     "resolve",
@@ -120,8 +122,10 @@ class AsyncResult(Base["ResultT"]):
         "_state",
         "_value",
         "_waiters",
+        "bulky",
         "function",
         "payload",
+        "timing",
     )
 
     # It is its own span: one task that waits.
@@ -147,21 +151,15 @@ class AsyncResult(Base["ResultT"]):
         self._state = PENDING
         self._value: Any = None
         self._waiters: list[Callable[[], object]] | None = None
+        # What the scheduler asks most often.
+        self.timing: Timing = function.timing
+        self.bulky = type(payload) is not tuple and type(payload) is not bytes
 
     # What the scheduler asks
 
     @property
     def work(self) -> Any:
         return self
-
-    @property
-    def timing(self) -> Any:
-        return self.function.timing
-
-    @property
-    def bulky(self) -> bool:
-        payload = self.payload
-        return type(payload) is not tuple and type(payload) is not bytes
 
     @property
     def over(self) -> bool:
@@ -357,6 +355,28 @@ class AsyncResult(Base["ResultT"]):
         raise SerializationError(f"{self!r} belongs to the process whose pool it came from")
 
 
+def finish_plain(works: Sequence[AsyncResult[Any]], values: Sequence[Any], deciding: Any) -> None:
+    """Set the values of many results at once."""
+    noticed = []
+    with deciding:
+        for work, value in zip(works, values, strict=True):
+            if work._state != PENDING:
+                continue
+            if work._callback is not None or work._error_callback is not None:
+                noticed.append((work, value))
+                continue
+            work._value = value
+            work._state = DONE
+            work.payload = ()
+            if work._waiters is not None:
+                noticed.append((work, None))
+    for work, value in noticed:
+        if work._state == PENDING:
+            work._finish(DONE, value)
+        else:
+            work._wake()
+
+
 def resolve(future: asyncio.Future[None]) -> None:
     """Have it be done, if nobody was faster."""
     if not future.done():
@@ -372,7 +392,6 @@ class MapResult(AsyncResult["list[ResultT]"]):
         "_left",
         "_results",
         "_return_exceptions",
-        "_sent_large",
         "kind",
     )
 
@@ -401,24 +420,14 @@ class MapResult(AsyncResult["list[ResultT]"]):
         self._left = -(-len(items) // chunk)
         self._results: list[Any] = [None] * self._left
         self._return_exceptions = return_exceptions
-        self._sent_large = False
+        self.bulky = False
+        if chunk > 1:
+            self.timing = function.chunk_timing
 
     @property
     def count(self) -> int:  # type: ignore[override]
         """How many tasks there are."""
         return len(self._results)
-
-    @property
-    def timing(self) -> Any:
-        return self.function.timing if self._chunk == 1 else self.function.chunk_timing
-
-    @property
-    def bulky(self) -> bool:
-        return self._sent_large
-
-    @bulky.setter
-    def bulky(self, value: bool) -> None:
-        self._sent_large = value
 
     def items(self, first: int, count: int) -> Sequence[Any]:
         """What these tasks are given."""

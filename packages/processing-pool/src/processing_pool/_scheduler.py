@@ -17,7 +17,7 @@ from collections import deque
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Protocol
+    from typing import Any, Protocol
 
     class Work(Protocol):
         """What the tasks belong to."""
@@ -39,6 +39,9 @@ if TYPE_CHECKING:
 
     class Waiting(Protocol):
         """A Span or what can stand for one."""
+
+        @property
+        def single(self) -> bool: ...
 
         @property
         def work(self) -> Work: ...
@@ -85,6 +88,9 @@ class Span:
     """Consecutive tasks of a work that wait. ``alone``: each is to be sent by itself."""
 
     __slots__ = ("alone", "attempts", "count", "first", "work")
+
+    single = False
+    """Whether it is the work itself, which has no other task."""
 
     def __init__(
         self, work: Work, first: int, count: int, attempts: int = 0, *, alone: bool = False
@@ -272,7 +278,7 @@ class Scheduler:
         if head.work.single:
             queue.popleft()
             singles = [head.work]
-            if most > 1:
+            if most > 1 and head.single:
                 self._gather(singles, head, most)
             batch = Batch(self._next_number(), head, singles, len(singles))
         else:
@@ -318,20 +324,20 @@ class Scheduler:
 
     def _gather(self, singles: list[Work], head: Waiting, most: int) -> None:
         """Have other short tasks that are single travel with the first."""
-        queue, attempts = self.queue, head.attempts
+        queue = self.queue
         timing = head.work.timing
         cost = timing.cost or 0.0
         left = BATCH_SECONDS - cost
         while queue and len(singles) < most:
-            span = queue[0]
-            work = span.work
-            if not work.single or work.bulky or span.alone or span.attempts != attempts:
+            work: Any = queue[0]
+            # A work that is single and has not been tried is its own span: see Waiting.
+            if not work.single or work.bulky:
                 return
             if work.timing is not timing:
                 if work.timing.cost is None:
                     return
                 timing = work.timing
-                cost = work.timing.cost
+                cost = timing.cost
             left -= cost
             if left < 0:
                 return

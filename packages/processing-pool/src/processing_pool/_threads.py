@@ -120,6 +120,9 @@ class ThreadEngine:
             self._changed.notify(span.count)
         self._clear_if_broken()
 
+    def run(self, result: Any) -> None:
+        self.submit(result)
+
     def expect_limits(self) -> None:
         return  # there are none: see ThreadPool
 
