@@ -253,7 +253,7 @@ class ProcessEngine:
             return {
                 worker.pid: ask_for_stacks(worker.pid, self._stacks)
                 for worker in copied(self._crew.workers.values())
-                if worker.ready and worker.process.is_alive()
+                if worker.ready and worker.number in self._crew.workers
             }
 
     # The thread

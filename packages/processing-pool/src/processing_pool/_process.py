@@ -71,6 +71,7 @@ class Worker:
             daemon=True,
             context=recipe.context,
         )
+        self.pid = 0
         self.ready = False
         self.began = time.monotonic()
         # When it was last heard or given something, and whether its log was read since.
@@ -100,12 +101,9 @@ class Worker:
             self.process.start()
         finally:
             signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-    @property
-    def pid(self) -> int:
         pid = self.process.pid
         assert pid is not None
-        return pid
+        self.pid = pid
 
     def stop(self) -> None:
         """Have it end when it has done what it was given."""
