@@ -165,7 +165,8 @@ class Server:
         finally:
             self._stopping = True
             self._close()
-            acceptor.join()
+            if self._owner is None:
+                acceptor.join()  # otherwise the process ends
 
     def _serve_ring(self, requests: SimpleQueue[Any]) -> None:
         if sys.platform == "win32":
