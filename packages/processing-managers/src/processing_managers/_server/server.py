@@ -100,12 +100,12 @@ class Server:
         ssl_context: SSLContext | None = None,
         family: str | None = None,
     ) -> None:
-        self.number = new_number()
+        self.number: int = new_number()
         self._requests = requests
         self._listener = Listener(
             address, family, backlog=128, authkey=authkey, ssl_context=ssl_context
         )
-        self.address = self._listener.address
+        self.address: Any = self._listener.address
         self._stopping = False
         self._tickets: dict[int, Ticket] = {}
         self._sessions: dict[int, Session] = {}
