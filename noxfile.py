@@ -34,6 +34,16 @@ PROJECTS: Final = {
 DISTRIBUTIONS: Final = tuple(PROJECTS)
 PLATFORMS: Final = ("linux", "darwin", "win32")
 RUNNABLE: Final = ("processing", "processing-core")
+FOLDERS: Final = (
+    "tests",
+    "testkit/tests",
+    "examples",
+    "benchmarks",
+    "chaos",
+    "frozen",
+    "strangers",
+)
+"""What has Python of its own beside the distributions."""
 SHARED_TESTS: Final = (
     "tests",
     "testkit/tests",
@@ -41,6 +51,9 @@ SHARED_TESTS: Final = (
     "benchmarks/tests",
     "chaos/tests",
 )
+
+TYPES_TO_COME: Final = ("processing-managers",)
+"""Distributions that have names whose types not every checker infers alike. None for long."""
 
 TOGETHER: Final = "together"
 """The test run that has every distribution installed, beside those that have one each."""
@@ -181,8 +194,8 @@ def typecheck(session: nox.Session) -> None:
     sources = [relative(path) for path in sorted(PACKAGES.glob("*/src"))]
     runs = {"the sources": ["noxfile.py", "testkit/src", *sources]}
     runs |= {relative(path): [relative(path)] for path in sorted(PACKAGES.glob("*/tests"))}
-    runs |= {name: [name] for name in ("tests", "testkit/tests", "examples", "benchmarks", "chaos")}
-    runs |= {"the documentation's settings": ["docs/conf.py"]}
+    runs |= {name: [name] for name in FOLDERS}
+    runs |= {"the documentation's programs": ["docs/conf.py", "docs/names_table.py"]}
     failed = []
     for platform in PLATFORMS:
         command = ["mypy", f"--platform={platform}", f"--cache-dir=.mypy_cache/{platform}"]
@@ -198,6 +211,39 @@ def typecheck(session: nox.Session) -> None:
                 failed.append(f"{name} for {platform}")
     if failed:
         session.error("\n  ".join(["mypy found errors in", *failed]))
+
+
+@nox.session
+def verifytypes(session: nox.Session) -> None:
+    """Ask pyright whether every public name of every distribution has a type: 100 %, or it fails.
+
+    It also reads a program of a user, tests/users_view.py.
+    """
+    # pyright looks for what was installed like by users, so nothing is editable here.
+    session.install(*tools("types"), "numpy", *(str(PACKAGES / name) for name in DISTRIBUTIONS))
+    failed = []
+    for distribution in DISTRIBUTIONS:
+        module = distribution.replace("-", "_")
+        if not has_contents(distribution):
+            session.log(f"{distribution} has nothing in it yet")
+            continue
+        try:
+            session.run("pyright", "--verifytypes", module, "--ignoreexternal")
+        except nox.command.CommandFailed:
+            if distribution not in TYPES_TO_COME:
+                failed.append(distribution)
+        else:
+            if distribution in TYPES_TO_COME:
+                session.error(f"{distribution} is complete: take it out of TYPES_TO_COME")
+    session.run("pyright")
+    if failed:
+        session.error("not everything has a type in " + ", ".join(failed))
+
+
+def has_contents(distribution: str) -> bool:
+    """Tell whether a distribution has more than its name and version."""
+    package = PACKAGES / distribution / "src" / distribution.replace("-", "_")
+    return len(list(package.rglob("*.py"))) > 2
 
 
 def relative(path: Path) -> str:
@@ -291,6 +337,34 @@ def readme_example(distribution: str) -> tuple[str, str] | None:
     readme = (PACKAGES / distribution / "README.md").read_text(encoding="utf-8")
     blocks = re.search(r"```python\n(.*?)```.*?```text\n(.*?)```", readme, re.DOTALL)
     return None if blocks is None else (blocks[1], blocks[2])
+
+
+@nox.session
+def frozen(session: nox.Session) -> None:
+    """Freeze a program by PyInstaller (a folder, a file) and cx_Freeze, and run what came out.
+
+    Under every start method; arguments after the `--` go to pytest.
+    """
+    session.install(
+        *tools("frozen"),
+        *("--editable", str(TESTKIT)),
+        *editable(own_requirements("processing")),
+    )
+    session.run("pytest", "frozen", *session.posargs)
+
+
+@nox.session
+def strangers(session: nox.Session) -> None:
+    """Run programs of others, as sphinx-build, with `processing` in place of `multiprocessing`.
+
+    What they print and write has to be the same. Arguments after the `--` go to pytest.
+    """
+    session.install(
+        *tools("strangers"),
+        *("--editable", str(TESTKIT)),
+        *editable(own_requirements("processing")),
+    )
+    session.run("pytest", "strangers", *session.posargs)
 
 
 @nox.session

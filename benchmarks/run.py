@@ -2,7 +2,7 @@
 
     python benchmarks/run.py [GROUP ...] [--quick] [--json FILE]
 
-The groups are pipes, connections, queues, locks, sharedctypes, pool, start and import.
+The groups are pipes, connections, queues, locks, sharedctypes, managers, pool, start and import.
 
 Speeds are reported, not asserted: a missed target is marked and the exit code is 0. It is 1 if
 something could not be measured at all.
@@ -23,6 +23,7 @@ from rich.progress import Progress
 import bench_connections
 import bench_import
 import bench_locks
+import bench_managers
 import bench_pipes
 import bench_pool
 import bench_queues
@@ -37,6 +38,7 @@ GROUPS = {
     "locks": bench_locks.measurements,
     "sharedctypes": bench_sharedctypes.measurements,
     "pool": bench_pool.measurements,
+    "managers": bench_managers.measurements,
     "start": bench_start.measurements,
     "import": bench_import.measurements,
 }

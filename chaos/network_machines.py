@@ -61,7 +61,7 @@ def framing(chance: random.Random) -> Work:
         total = 0
         try:
             for piece in mutator.pieces(mutator.damaged(frames(chance))):
-                inbox.received += piece
+                inbox.add(piece)
                 total += len(piece)
                 while not inbox.missing():
                     before = len(inbox.received)

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 
 import bench_import
 import bench_locks
+import bench_managers
 import bench_pipes
 import bench_queues
 import bench_start
@@ -169,7 +170,7 @@ def test_a_busy_machine_is_not_quiet() -> None:
 
 
 @pytest.mark.parametrize(
-    "group", [bench_pipes, bench_queues, bench_locks, bench_start, bench_import]
+    "group", [bench_pipes, bench_queues, bench_locks, bench_managers, bench_start, bench_import]
 )
 def test_every_group_says_what_it_measures(group: object) -> None:
     measurements: list[Measurement] = getattr(group, "measurements")()  # noqa: B009

@@ -29,7 +29,7 @@ from processing_core._platform import anonymous, rights
 from processing_core._platform.children import has_ended
 from processing_core._start import spawn
 from processing_core._start.quoting import command_line
-from processing_testkit import run_python, start_python, wait_until
+from processing_testkit import run_python, run_script, start_python, wait_until
 
 linux_only = pytest.mark.skipif(sys.platform != "linux", reason="takes away what only Linux has")
 
@@ -356,3 +356,24 @@ def test_command_lines_for_windows_are_quoted_as_everywhere(arguments: list[str]
 def test_modules_for_windows_say_so(name: str) -> None:
     with pytest.raises(AssertionError):
         importlib.import_module(f"processing_core.{name}")
+
+
+def test_a_python_without_the_functions_for_pidfds_starts_processes(start_method: str) -> None:
+    """One that was built where the kernel's headers had none, whatever the kernel has."""
+    program = """
+        import os, signal
+        del os.pidfd_open, signal.pidfd_send_signal
+        import processing_core
+
+        if __name__ == "__main__":
+            process = processing_core.Process(target=print, args=("here",))
+            process.start()
+            process.join()
+            endless = processing_core.Process(target=signal.pause)
+            endless.start()
+            endless.terminate()
+            endless.join()
+            print(process.exitcode, endless.exitcode)
+    """
+    done = run_script(program, method=start_method)
+    assert (done.stdout, done.stderr) == ("here\n0 -15\n", ""), done.describe()

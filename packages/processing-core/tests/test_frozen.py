@@ -64,10 +64,27 @@ def test_a_frozen_program_starts_processes(tmp_path: Path, start_method: str) ->
     assert done.stdout == "0 an argument\n"
 
 
-def test_without_freeze_support_a_child_does_not_multiply(tmp_path: Path) -> None:
-    done = run_frozen(tmp_path, "spawn", "pass")
+@pytest.mark.parametrize("method", ["spawn", "forkserver"])
+def test_without_freeze_support_no_child_is_started(tmp_path: Path, method: str) -> None:
+    """The program would run again from its beginning, and start a child, and so on."""
+    done = run_frozen(tmp_path, method, "print('begins')")
     assert "StartError" in done.stderr
-    assert "freeze_support()" in done.stderr
+    assert "freeze_support()  # from processing" in done.stderr
+    assert done.stderr.count("Traceback") == 1
+    assert done.stdout == "begins\n"
+    assert done.returncode == 1
+
+
+def test_without_freeze_support_a_fork_works(tmp_path: Path) -> None:
+    done = run_frozen(tmp_path, "fork", "pass")
+    assert (done.stdout, done.stderr) == ("0 an argument\n", "")
+
+
+def test_a_child_that_does_not_know_what_it_is_does_not_multiply(tmp_path: Path) -> None:
+    """The call comes too late: the child starts a process before it."""
+    support = "processing_core.Process().start() if len(sys.argv) > 2 else None\n    "
+    done = run_frozen(tmp_path, "spawn", f"{support}processing_core.freeze_support()")
+    assert "a process is started while this child still imports" in done.stderr
     assert done.stderr.count("Traceback") == 1
     assert done.stdout == "1 nothing\n"
 

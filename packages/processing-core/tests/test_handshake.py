@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from processing_core import AuthenticationError
 from processing_core._network import challenge, handshake
 from processing_core._network.challenge import StandardHandshake
-from processing_core._network.framing import Inbox, header
+from processing_core._network.framing import FIRST_BYTES, GROWTH, READ_BYTES, Inbox, header
 from processing_core._network.handshake import (
     FRAME_BYTES,
     ClientHandshake,
@@ -253,12 +253,48 @@ def test_messages_are_cut_out_however_the_bytes_are_split(
     stream = b"".join(map(wire, messages))
     inbox, found = Inbox(), []
     for size in itertools.cycle(sizes):
-        inbox.received += stream[:size]
+        inbox.add(stream[:size])
         stream = stream[size:]
         while inbox.received and not inbox.missing():
             found.append(bytes(inbox.take()))
         if not stream:
             break
+    assert found == messages
+    assert inbox.received == b""
+
+
+@given(
+    sizes=st.lists(st.sampled_from([0, 300, READ_BYTES, 3 * READ_BYTES, 9 << 20]), max_size=4),
+    parts=st.lists(st.integers(30_000, 3 << 20), min_size=1, max_size=4),
+)
+@settings(max_examples=25, deadline=None)
+def test_large_messages_are_received_in_memory_that_grows_with_what_has_come(
+    sizes: list[int], parts: list[int]
+) -> None:
+    """Whether they are read to where they stay, or given."""
+    messages = [bytes([number + 1]) * size for number, size in enumerate(sizes)]
+    rest = memoryview(b"".join(map(wire, messages)))
+    inbox, found = Inbox(), []
+    for part in itertools.cycle(parts):
+        while not (missing := inbox.missing()):
+            found.append(bytes(inbox.take()))
+        if not rest:
+            break
+        large = inbox.large()
+        if large is None:
+            step = rest[: min(part, READ_BYTES)]
+            inbox.add(bytes(step))
+        elif part % 2:
+            step = rest[: min(part, missing)]
+            inbox.add(bytes(step))
+        else:
+            space = large.space()
+            step = rest[: min(part, len(space))]
+            space[: len(step)] = step
+            large.counts.append(len(step))
+        rest = rest[len(step) :]
+        if large is not None:
+            assert len(large._memory[1]) <= max(FIRST_BYTES, GROWTH * sum(large.counts))
     assert found == messages
     assert inbox.received == b""
 
@@ -273,7 +309,7 @@ def test_what_is_announced_is_neither_believed_nor_allocated(announced: int, sen
             with pytest.raises(OSError, match="longer than max_message_size") as info:
                 inbox.missing()
             assert info.value.errno == errno.EMSGSIZE
-        assert not inbox.whole()
+        assert inbox.next() is None
         assert len(inbox.received) == len(start)
 
 
@@ -298,6 +334,6 @@ def test_a_handshake_where_messages_are_expected_says_what_is_wrong() -> None:
         data = side.outgoing()
         inbox = Inbox(data[:50])
         assert inbox.missing() == len(data) - 50
-        inbox.received += data[50:]
+        inbox.add(data[50:])
         with pytest.raises(AuthenticationError, match=words):
             inbox.missing()

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import pickle
+import signal
 import socket
 import stat
 import struct
@@ -378,6 +380,75 @@ def test_a_listener_that_goes_at_any_byte(end: Callable[[socket.socket], None]) 
                 pytest.raises((AuthenticationError, ConnectionError)),
             ):
                 Client(server.getsockname(), authkey=KEY, timeout=TIME)
+
+
+@families
+def test_signals_do_not_put_a_clients_deadline_off(family: str) -> None:
+    handled = []
+    before = signal.signal(signal.SIGALRM, lambda *_: handled.append(1))
+    try:
+        with Listener(family=family, authkey=KEY) as listener:
+            signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)
+            with pytest.raises(TimeoutError, match="did not agree in time"):
+                Client(listener.address, authkey=KEY, timeout=0.2)
+            with pytest.raises(AuthenticationError, match="too long"):
+                Client(listener.address, authkey=KEY, handshake_timeout=0.2)
+        assert handled
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+@linux_only
+@pytest.mark.parametrize("kind", ["a pipe", "a stream"])
+def test_a_second_socket_of_another_kind_is_refused(kind: str) -> None:
+    first, second = socket.socketpair()
+    with first, second, Listener(family="AF_UNIX", authkey=KEY) as listener:
+        reading, writing = os.pipe()
+        try:
+            with in_thread(listener.accept, TIME) as accepted, bare_socket(listener) as bare:
+                handshake = ClientHandshake(KEY)
+                bare.sendall(handshake.outgoing())
+                handshake.feed(bare.recv(1000))
+                number = reading if kind == "a pipe" else first.fileno()
+                socket.send_fds(bare, [handshake.outgoing()], [number])
+                with pytest.raises(AuthenticationError, match="descriptor of"):
+                    accepted.result(TIME)
+        finally:
+            os.close(reading)
+            os.close(writing)
+
+
+def test_many_silent_clients_and_somebody_who_waits_for_the_descriptor() -> None:
+    """Guests move from poll(2) to a selector, by their number or for the sake of fileno()."""
+    with (
+        contextlib.ExitStack() as opened,
+        Listener(family="AF_INET", authkey=KEY, handshake_timeout=TIME) as listener,
+    ):
+        for count in (1, listener_module.MOST_POLLED, 3):
+            for _ in range(count):
+                opened.enter_context(bare_socket(listener))
+            with (
+                in_thread(Client, listener.address, authkey=KEY, timeout=TIME) as connecting,
+                listener.accept(TIME),
+                connecting.result(TIME),
+            ):
+                pass
+    with Listener(family="AF_INET", authkey=KEY, handshake_timeout=TIME) as listener:
+        with bare_socket(listener), pytest.raises(TimeoutError):
+            listener.accept(0.05)
+        with (
+            bare_socket(listener),
+            in_thread(Client, listener.address, authkey=KEY, timeout=TIME) as connecting,
+        ):
+            while True:
+                assert wait([listener.fileno()], TIME)
+                # The silent client of before has left, which is reported, too.
+                with contextlib.suppress(TimeoutError, AuthenticationError):
+                    accepted = listener.accept(0)
+                    break
+            with accepted, connecting.result(TIME):
+                pass
 
 
 @linux_only

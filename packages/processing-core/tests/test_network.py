@@ -8,6 +8,7 @@ import signal
 import socket
 import struct
 import sys
+import threading
 import time
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -22,8 +23,9 @@ from children import LONG, finished
 from conftest import Starter
 from network_tools import TIME, connected, in_thread, raw_end, reset
 from pipe_children import pattern
-from processing_core import AuthenticationError, BufferTooShort, SerializationError, wait
-from processing_core._network.connection import JOINED_BYTES, READ_BYTES, rest_of
+from processing_core import AuthenticationError, BufferTooShort, Pipe, SerializationError, wait
+from processing_core._network.connection import JOINED_BYTES, rest_of
+from processing_core._network.framing import READ_BYTES
 from processing_core._network.handshake import ClientHandshake, ListenerHandshake
 
 SIZES = [0, 1, 250, JOINED_BYTES, JOINED_BYTES + 1, READ_BYTES - 4, READ_BYTES, 3_000_000]
@@ -266,16 +268,21 @@ def test_a_half_sent_message_is_completed_by_the_next_send() -> None:
         signal.signal(signal.SIGALRM, before)
 
 
-def test_signals_at_any_moment_do_not_lose_the_place_in_the_stream() -> None:
+@pytest.mark.parametrize(("count", "factor"), [(3000, 1), (300, 1000)], ids=["small", "large"])
+def test_signals_at_any_moment_do_not_lose_the_place_in_the_stream(count: int, factor: int) -> None:
     """A timer interrupts thousands of receives and sends; what arrives is whole and in order."""
-    count = 3000
+    patterns = [pattern(number * factor) for number in range(min(count, 700))]
+    all_sent, quiet = threading.Event(), threading.Event()
 
     def interrupt(number: int, frame: object) -> None:
         raise Interrupted
 
     def send_all(connection: Any) -> None:
         for number in range(count):
-            connection.send_bytes(struct.pack("!I", number) + pattern(number % 700))
+            connection.send_bytes(struct.pack("!I", number) + patterns[number % 700])
+        all_sent.set()
+        assert quiet.wait(LONG)
+        connection.send_bytes(struct.pack("!I", count))
 
     with connected() as (ours, theirs), in_thread(send_all, ours) as sending:
         before = signal.signal(signal.SIGALRM, interrupt)
@@ -286,13 +293,13 @@ def test_signals_at_any_moment_do_not_lose_the_place_in_the_stream() -> None:
                 try:
                     message = theirs.recv_bytes()
                     (number,) = struct.unpack_from("!I", message)
-                    assert message[4:] == pattern(number % 700)
+                    assert message[4:] == patterns[number % 700]
                     assert number > last
                     last = number
                 except Interrupted:
                     # The message that recv was about to return goes with the exception.
                     interrupts += 1
-                    if not sending.running() and not theirs.poll():
+                    if all_sent.is_set() and not theirs.poll():
                         break
         except Interrupted:
             interrupts += 1
@@ -300,17 +307,36 @@ def test_signals_at_any_moment_do_not_lose_the_place_in_the_stream() -> None:
             while True:
                 try:
                     signal.setitimer(signal.ITIMER_REAL, 0)
-                    signal.signal(signal.SIGALRM, before)
+                    # One may still be on its way, to whatever thread.
+                    signal.signal(signal.SIGALRM, lambda *_: None)
                     break
                 except Interrupted:
                     continue
-        sending.result(LONG)
-        ours.send_bytes(struct.pack("!I", count))
+        quiet.set()
         numbers: list[int] = []
         while not numbers or numbers[-1] != count:
-            numbers.append(struct.unpack_from("!I", theirs.recv_bytes())[0])
+            message = theirs.recv_bytes()
+            numbers.append(struct.unpack_from("!I", message)[0])
+            assert message[4:] == (patterns[numbers[-1] % 700] if numbers[-1] < count else b"")
+        sending.result(LONG)
+        signal.signal(signal.SIGALRM, before)
         assert numbers == sorted(set(numbers))
         assert interrupts
+
+
+def test_travels_in_the_middle_of_a_large_message() -> None:
+    message = pattern(3_000_000)
+    data = struct.pack("!i", len(message)) + message
+    with raw_end() as (connection, bare):
+        here, there = Pipe()
+        with here, there:
+            bare.sendall(data[:500_000])
+            assert not connection.poll(0.05)
+            assert connection._inbox.received == data[: len(connection._inbox.received)]
+            here.send(connection)
+            with there.recv() as other, in_thread(bare.sendall, data[500_000:] + b"\0\0\0\1x"):
+                assert other.recv_bytes() == message
+                assert other.recv_bytes() == b"x"
 
 
 def test_travels_to_a_child_with_what_was_read_ahead(start: Starter) -> None:

@@ -22,6 +22,7 @@ import pipe_children
 import processing_core
 from children import LONG, finished
 from conftest import Starter
+from network_tools import connected
 from pipe_children import pattern
 from processing_core._connection import packet, parcels
 from processing_core._cpickle import loads
@@ -297,3 +298,64 @@ def test_receivers_that_stop_one_after_the_other(
         (name, number, 70_000 + name) for name in range(3) for number in range(6)
     )
     assert [finished(process) for process in consumers + producers] == [0] * 9
+
+
+# Ends of listeners and clients, which have a box only from when another process may share them
+
+
+@pytest.fixture
+def local() -> Iterator[tuple[Any, Any]]:
+    with connected("AF_UNIX") as ends:
+        for end in ends:
+            assert isinstance(end, packet.PacketConnection)
+            assert end._parcels._box is None
+        yield ends
+
+
+@pytest.mark.usefixtures("no_sleep")
+def test_an_end_that_nobody_shares_keeps_what_is_in_its_way(local: tuple[Any, Any]) -> None:
+    receiver, sender = local
+    send(sender, *range(2))
+    first = read_marker(receiver)
+    second = read_marker(receiver)
+    check(receive_announced(receiver, second), 1)
+    check(receive_announced(receiver, first), 0)
+    assert receiver._parcels._box is None
+
+
+@pytest.mark.usefixtures("no_sleep")
+def test_what_was_in_the_way_is_found_by_those_who_share_the_end_later(
+    local: tuple[Any, Any], pipe: tuple[Any, Any]
+) -> None:
+    receiver, sender = local
+    send(sender, *range(2))
+    first = read_marker(receiver)
+    second = read_marker(receiver)
+    check(receive_announced(receiver, second), 1)
+    pipe[0].send(receiver)
+    assert receiver._parcels._box is not None
+    with pipe[1].recv() as other:
+        check(receive_announced(other, first), 0)
+
+
+def _receive_first(receiver: Any, first: bytes, answer: Any) -> None:
+    check(receive_announced(receiver, first), 0)
+    answer.send("received")
+
+
+def test_a_forked_child_finds_what_its_parent_had_in_its_way(local: tuple[Any, Any]) -> None:
+    receiver, sender = local
+    send(sender, *range(2))
+    first = read_marker(receiver)
+    second = read_marker(receiver)
+    check(receive_announced(receiver, second), 1)
+    context = processing_core.get_context("fork")
+    here, there = context.Pipe()
+    with here, there:
+        process = context.Process(target=_receive_first, args=(receiver, first, there))
+        process.start()
+        assert receiver._parcels._box is not None
+        assert here.recv() == "received"
+        assert finished(process) == 0
+    send(sender, 2)
+    check(receiver.recv(), 2)

@@ -108,3 +108,16 @@ def test_importing_loads_only_what_works() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert outcome.stdout.strip() == "['processing_core']"
+
+
+def test_modules_are_at_hand_without_an_import() -> None:
+    """What is written for multiprocessing counts on it."""
+    code = (
+        "import processing as multiprocessing, sys\n"
+        "assert 'processing.connection' not in sys.modules\n"
+        "print(multiprocessing.connection.wait([]), hasattr(multiprocessing, 'nothing'))"
+    )
+    outcome = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert outcome.stdout == "[] False\n"

@@ -48,7 +48,7 @@ class ExitCallback:
         self._function: Callable[[], object] | None = function
         self._pid = os.getpid()
         self._key = next(_order)
-        self.priority = priority
+        self.priority: int = priority
         _exit_callbacks[self._key] = self
 
     def __call__(self) -> None:

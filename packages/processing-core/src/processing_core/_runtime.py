@@ -105,6 +105,7 @@ class Runtime:
         "executable",
         "forkserver",
         "forkserver_lock",
+        "freeze_support_called",
         "lifeline",
         "lock",
         "main_module",
@@ -127,6 +128,8 @@ class Runtime:
         self.lifeline: int | None = None
         self.start_method: str | None = None
         self.executable: str | None = None
+        # Whether a frozen program, started again as a child, will notice; forks keep it.
+        self.freeze_support_called = False
         self.preload: tuple[str, ...] = ("__main__",)
         self.forkserver: KnownServer | None = None
         # Held while a request is sent, which waits only for a server that is alive.

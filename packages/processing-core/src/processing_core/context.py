@@ -7,6 +7,7 @@ import sys
 from processing_core import _process
 from processing_core._connection import pipe
 from processing_core._platform import cpus
+from processing_core._process import active_children, current_process, parent_process
 from processing_core._runtime import runtime
 from processing_core._start import commandline, methods
 from processing_core.errors import (
@@ -46,9 +47,9 @@ __all__ = [
     "set_start_method",
 ]
 
-current_process = currentProcess = _process.current_process
-parent_process = parentProcess = _process.parent_process
-active_children = activeChildren = _process.active_children
+currentProcess = current_process
+parentProcess = parent_process
+activeChildren = active_children
 
 
 def cpu_count(logical: bool = False) -> int:
@@ -66,8 +67,11 @@ cpuCount = cpu_count
 def freeze_support() -> None:
     """In a frozen program that was started as a child: be that child, and do not return.
 
-    To be called first of all below ``if __name__ == "__main__":``. No effect otherwise.
+    To be called first of all below ``if __name__ == "__main__":`` in a program that is to be
+    frozen. Without it, starting a process there by spawn or forkserver is a ``StartError``. No
+    effect in other programs.
     """
+    runtime.freeze_support_called = True
     role = commandline.child_role()
     if role is not None:
         # Only here: it is a child's beginning, which most processes do not need.
@@ -132,13 +136,36 @@ class BaseContext:
 
     Process: type[_process.Process] = _process.Process
 
-    current_process = currentProcess = staticmethod(current_process)
-    parent_process = parentProcess = staticmethod(parent_process)
-    active_children = activeChildren = staticmethod(active_children)
-    cpu_count = cpuCount = staticmethod(cpu_count)
-    freeze_support = freezeSupport = staticmethod(freeze_support)
-    set_executable = staticmethod(set_executable)
-    set_forkserver_preload = staticmethod(set_forkserver_preload)
+    if TYPE_CHECKING:
+        # What follows below, in words that every type checker understands alike.
+
+        @staticmethod
+        def current_process() -> _process.Process: ...
+        @staticmethod
+        def parent_process() -> _process.ParentProcess | None: ...
+        @staticmethod
+        def active_children() -> list[_process.Process]: ...
+        @staticmethod
+        def cpu_count(logical: bool = False) -> int: ...
+        @staticmethod
+        def freeze_support() -> None: ...
+        @staticmethod
+        def set_executable(executable: str | bytes) -> None: ...
+        @staticmethod
+        def set_forkserver_preload(module_names: Iterable[str]) -> None: ...
+    else:
+        current_process = staticmethod(current_process)
+        parent_process = staticmethod(parent_process)
+        active_children = staticmethod(active_children)
+        cpu_count = staticmethod(cpu_count)
+        freeze_support = staticmethod(freeze_support)
+        set_executable = staticmethod(set_executable)
+        set_forkserver_preload = staticmethod(set_forkserver_preload)
+    currentProcess = current_process
+    parentProcess = parent_process
+    activeChildren = active_children
+    cpuCount = cpu_count
+    freezeSupport = freeze_support
 
     def Pipe(  # noqa: N802 - documented name
         self, duplex: bool = True
@@ -256,21 +283,21 @@ class ForkContext(BaseContext):
     """Starts processes by fork."""
 
     _method = "fork"
-    Process = ForkProcess
+    Process: type[_process.Process] = ForkProcess
 
 
 class SpawnContext(BaseContext):
     """Starts processes by spawn."""
 
     _method = "spawn"
-    Process = SpawnProcess
+    Process: type[_process.Process] = SpawnProcess
 
 
 class ForkServerContext(BaseContext):
     """Starts processes by forkserver."""
 
     _method = "forkserver"
-    Process = ForkServerProcess
+    Process: type[_process.Process] = ForkServerProcess
 
 
 class DefaultContext(BaseContext):
@@ -322,7 +349,31 @@ def _default_context() -> DefaultContext:
     return _default
 
 
-get_context = _default.get_context
-get_start_method = _default.get_start_method
-set_start_method = _default.set_start_method
-get_all_start_methods = _default.get_all_start_methods
+def get_context(method: str | None = None) -> BaseContext:
+    """The context of a start method; None for the one in use.
+
+    :raises InvalidArgument: (a ValueError) when the platform has no such method
+    """
+    return _default.get_context(method)
+
+
+def get_start_method(allow_none: bool = False) -> str:
+    """The start method in use; the environment or the platform decides at the first call.
+
+    :param allow_none: return None instead of deciding
+    """
+    return _default.get_start_method(allow_none)
+
+
+def set_start_method(method: str | None, force: bool = False) -> None:
+    """Choose the start method, once unless ``force``; None with ``force`` to choose anew.
+
+    :raises MethodFixedError: (a RuntimeError) when it was chosen before
+    :raises InvalidArgument: (a ValueError) when the platform has no such method
+    """
+    _default.set_start_method(method, force)
+
+
+def get_all_start_methods() -> list[str]:
+    """The start methods of this platform, the default first."""
+    return _default.get_all_start_methods()

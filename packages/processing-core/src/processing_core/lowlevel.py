@@ -9,8 +9,13 @@ import os
 import sys
 
 from processing_core._children import on_child_end
-from processing_core._cpickle import PickleBuffer, loads
+from processing_core._cpickle import PROTOCOL, PickleBuffer, dumps, loads
 from processing_core._lifecycle import ExitCallback, at_exit, on_fork, on_fork_in_child
+from processing_core._log import info as log_info
+from processing_core._log import warning as log_warning
+from processing_core._platform.cgroups import folders as cgroup_folders
+from processing_core._platform.cpus import cgroup_limit as cgroup_cpus
+from processing_core._platform.memory import available_bytes as available_memory
 from processing_core._serialize.failures import load_failure, pack_failure
 from processing_core._serialize.packer import (
     Companion,
@@ -20,13 +25,14 @@ from processing_core._serialize.packer import (
     register_reducer,
 )
 from processing_core._serialize.packing import pack
-from processing_core._serialize.transfer import take_descriptor
+from processing_core._serialize.transfer import is_starting_child, take_descriptor
 from processing_core._start.hooks import on_child_start
 
 if sys.platform != "win32":
     from processing_core._memory.arena import Block, allocate, allocate_filled
     from processing_core._generic import ItemT
     from processing_core._platform import holds
+    from processing_core._platform.patience import Patience
     from processing_core._platform.pthreads import pthreads
     from processing_core._platform.shared_file import SharedFile
     from processing_core._ring.messages import MessageChannel
@@ -38,21 +44,30 @@ if sys.platform != "win32":
     )
 
     __all__ = [
+        "PROTOCOL",
         "ROOM_BYTES",
         "Block",
         "Companion",
         "ExitCallback",
         "MemorySemaphore",
         "Packer",
+        "Patience",
         "PickleBuffer",
         "Receiver",
         "SharedFile",
         "allocate",
         "allocate_filled",
         "at_exit",
+        "available_memory",
+        "cgroup_cpus",
+        "cgroup_folders",
+        "dumps",
         "features",
+        "is_starting_child",
         "load_failure",
         "loads",
+        "log_info",
+        "log_warning",
         "on_child_end",
         "on_child_start",
         "on_fork",
@@ -99,14 +114,22 @@ if sys.platform != "win32":
         }
 else:
     __all__ = [
+        "PROTOCOL",
         "Companion",
         "ExitCallback",
         "Packer",
         "PickleBuffer",
         "at_exit",
+        "available_memory",
+        "cgroup_cpus",
+        "cgroup_folders",
+        "dumps",
         "features",
+        "is_starting_child",
         "load_failure",
         "loads",
+        "log_info",
+        "log_warning",
         "on_child_end",
         "on_child_start",
         "on_fork",

@@ -75,6 +75,15 @@ else:
 
             value = globals()[name] = getattr(home, name)
             return value
+        if not name.startswith("_"):
+            # Modules are at hand without an import of theirs, as multiprocessing's mostly are.
+            module = f"{__name__}.{name}"
+            try:
+                __import__(module)
+                return globals()[name]
+            except ModuleNotFoundError as error:
+                if error.name != module:
+                    raise
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
     def __dir__():

@@ -93,7 +93,8 @@ class Connection(Channel[SendT_contra, RecvT_co]):
         """
         raise NotImplementedError
 
-    sendBytes = sendbytes = send_bytes
+    sendBytes = send_bytes
+    sendbytes = send_bytes
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
         """Receive a message as bytes, waiting until there is one.
@@ -105,7 +106,8 @@ class Connection(Channel[SendT_contra, RecvT_co]):
         """
         raise NotImplementedError
 
-    recvBytes = recvbytes = recv_bytes
+    recvBytes = recv_bytes
+    recvbytes = recv_bytes
 
     def recv_bytes_into(self, buf: Buffer, offset: int = 0) -> int:
         """Receive a message into a writable buffer, from byte ``offset`` on.
@@ -119,7 +121,8 @@ class Connection(Channel[SendT_contra, RecvT_co]):
         """
         raise NotImplementedError
 
-    recvBytesInto = recvbytes_into = recv_bytes_into
+    recvBytesInto = recv_bytes_into
+    recvbytes_into = recv_bytes_into
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether there is something to receive, waiting ``timeout`` seconds (None: for ever).

@@ -83,7 +83,8 @@ _write = os.write
 class PacketConnection(Connection[SendT_contra, RecvT_co]):
     """A connection on Linux: a socket for messages and one for parcels.
 
-    ``limit`` is how long a received parcel may be (bytes); what fits into a packet always may.
+    ``box`` is None where it is made when it is needed (see ParcelSocket). ``limit`` is how long a
+    received parcel may be (bytes); what fits into a packet always may.
     """
 
     __slots__ = ("_fd", "_in", "_limit", "_out", "_parcels", "_patience")
@@ -91,7 +92,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
     def __init__(
         self,
         messages: int,
-        parcels: int,
+        parcels: sockets.socket,
         box: Mailbox | None,
         *,
         readable: bool,
@@ -104,7 +105,7 @@ class PacketConnection(Connection[SendT_contra, RecvT_co]):
         self._fd = messages
         self._in = messages if readable else -1
         self._out = messages if writable else -1
-        self._parcels = ParcelSocket(parcels, box)
+        self._parcels = ParcelSocket(parcels, box, receives=readable)
         self._patience = Patience()
         self._limit = limit
 
@@ -525,41 +526,46 @@ def _direction(readable: bool, writable: bool) -> str:
 
 def packet_pipe(duplex: bool) -> tuple[PacketConnection[Any, Any], PacketConnection[Any, Any]]:
     """Two connected ends; without ``duplex`` the first only receives and the second only sends."""
-    boxes: list[Mailbox] = []
-    opened: list[int] = []
+    opened: list[Mailbox | sockets.socket] = []
     try:
-        boxes.append(Mailbox.create())
+        boxes = [Mailbox.create()]
+        opened += boxes
         if duplex:
             boxes.append(Mailbox.create())
-        opened += _message_socket_pair()
-        opened += parcel_socket_pair()
+            opened += boxes[1:]
+        messages = _message_socket_pair()
+        opened += messages
+        parcels = parcel_socket_pair()
     except OSError:
-        for box in boxes:
-            box.close()
-        for fd in opened:
-            os.close(fd)
+        for one in opened:
+            one.close()
         raise
-    ours, theirs, our_parcels, their_parcels = opened
     return (
-        PacketConnection(ours, our_parcels, boxes[0], readable=True, writable=duplex),
         PacketConnection(
-            theirs, their_parcels, boxes[1] if duplex else None, readable=duplex, writable=True
+            messages[0].detach(), parcels[0], boxes[0], readable=True, writable=duplex
+        ),
+        PacketConnection(
+            messages[1].detach(),
+            parcels[1],
+            boxes[1] if duplex else None,
+            readable=duplex,
+            writable=True,
         ),
     )
 
 
-def _message_socket_pair() -> tuple[int, int]:
+def _message_socket_pair() -> tuple[sockets.socket, sockets.socket]:
     pair = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
     for end in pair:
         end.setblocking(False)
-    return pair[0].detach(), pair[1].detach()
+    return pair
 
 
 def _rebuild(indices: list[int], readable: bool, writable: bool, limit: int | None) -> object:
     messages, parcels, *box = map(take_descriptor, indices)
     return PacketConnection(
         messages,
-        parcels,
+        sockets.socket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET, 0, parcels),
         Mailbox(box) if box else None,
         readable=readable,
         writable=writable,

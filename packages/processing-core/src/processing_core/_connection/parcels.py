@@ -26,6 +26,8 @@ import struct
 import sys
 import threading
 import time
+import weakref
+from contextlib import suppress
 
 assert sys.platform == "linux"
 
@@ -37,6 +39,7 @@ from processing_core._connection.blocks import (
     Mapping,
 )
 from processing_core._cpickle import loads
+from processing_core._lifecycle import on_fork
 from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.pages import private_buffer, private_bytes
 from processing_core._platform.rights import MOST_DESCRIPTORS
@@ -178,10 +181,13 @@ def aligned(position: int) -> int:
 class ParcelSocket:
     """One end of the socket pair for parcels, in the process that made this object.
 
-    ``box`` is where those who share the end lay parcels aside; an end that only sends has none.
+    ``box`` is where those who share the end lay parcels aside. One that is None is made when the
+    end becomes shared: when another process is sent its descriptors, or this one forks. What is
+    needed for parcels is made for the first, since many connections never have one.
     """
 
     __slots__ = (
+        "__weakref__",
         "_box",
         "_held",
         "_look_at",
@@ -193,24 +199,30 @@ class ParcelSocket:
         "_writer",
     )
 
-    def __init__(self, descriptor: int, box: Mailbox | None) -> None:
-        self._socket = sockets.socket(fileno=descriptor)
-        self._socket.settimeout(None)
+    def __init__(self, sock: sockets.socket, box: Mailbox | None, *, receives: bool = True) -> None:
+        self._socket = sock
         self._box = box
-        self._start()
+        # -1 before the first use.
+        self._pid = -1
+        # When to look for orphans: what this process laid aside, or missed, may be one by then.
+        self._look_at = math.inf
+        if box is None and receives:
+            _unshared.add(self)
 
     def _start(self) -> None:
-        self._pid = os.getpid()
+        self._socket.settimeout(None)
+        self._socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
+        self._socket.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDTIMEO, SEND_TIMEOUT)
         # Two locks, because a thread that waits for room must not stop another from receiving.
         self._sending = threading.Lock()
         self._receiving = threading.Lock()
         self._writer = BlockWriter()
         self._reader = BlockReader()
-        # Parcels to lay aside for which the box has no room, since hundreds of senders had theirs
-        # overtaken or the system limits descriptors on their way.
+        # Parcels to lay aside while there is no box, or for which it has no room, since hundreds of
+        # senders had theirs overtaken or the system limits descriptors on their way.
         self._held: dict[bytes, SealedParcel] = {}
-        # When to look for orphans: what this process laid aside, or missed, may be one by then.
         self._look_at = math.inf
+        self._pid = os.getpid()
 
     def fileno(self) -> int:
         """The socket's descriptor."""
@@ -224,15 +236,41 @@ class ParcelSocket:
 
     @property
     def descriptors(self) -> list[int]:
-        """What another process needs to use this end: the socket and, if it receives, the box."""
+        """What another process needs to use this end: the socket and, if it receives, the box.
+
+        :raises OSError: when there are no descriptors left for a box
+        """
+        self.share()
         return [self._socket.fileno(), *(self._box.descriptors if self._box else [])]
 
+    def share(self) -> None:
+        """Have a box from now on, if this end receives."""
+        with _unshared.lock:
+            if not _unshared.remove(self):
+                return
+            try:
+                self._box = Mailbox.create()
+            except OSError:
+                _unshared.add(self)
+                raise
+        # A thread that has the lock, or that we are a signal handler of, has what is held as well.
+        if self._pid == os.getpid() and self._receiving.acquire(blocking=False):
+            try:
+                self._lay_held_aside()
+            finally:
+                self._receiving.release()
+
     def _drop_inherited(self) -> None:
-        """After a fork, drop all that the parent had under way."""
-        if self._pid != os.getpid():
-            self._writer.close()
-            for sealed in self._held.values():
-                sealed.close()
+        """Begin with parcels; after a fork anew, without all that the parent had under way."""
+        if self._pid == os.getpid():
+            return
+        with _unshared.lock:
+            if self._pid == os.getpid():
+                return
+            if self._pid >= 0:
+                self._writer.close()
+                for sealed in self._held.values():
+                    sealed.close()
             self._start()
 
     def send(
@@ -379,7 +417,8 @@ class ParcelSocket:
 
         So no more than one is out at a time, for others to miss or to be lost if we are killed.
         """
-        assert self._box is not None, "only ends that receive are asked"
+        if self._box is None:
+            return
         self._lay_held_aside()
         seen = set()
         while (message := self._box.take()) is not None:
@@ -391,11 +430,10 @@ class ParcelSocket:
 
     def _lay_aside(self, sealed: SealedParcel) -> None:
         """Put a parcel where whoever has its marker finds it."""
-        assert self._box is not None, "only ends that receive are asked"
         sealed.laid_aside = sealed.laid_aside or time.monotonic()
         self._watch(sealed.laid_aside)
         try:
-            placed = self._box.put(sealed.label, sealed.descriptors)
+            placed = self._box is not None and self._box.put(sealed.label, sealed.descriptors)
         except OSError:
             placed = False  # the kernel has no memory for it
         if placed:
@@ -405,7 +443,7 @@ class ParcelSocket:
 
     def _lay_held_aside(self) -> None:
         """Put what there was no room for into the box as far as there is now."""
-        while self._held:
+        while self._held and self._box is not None:
             _, sealed = self._held.popitem()
             self._lay_aside(sealed)
             if sealed.token in self._held:
@@ -449,6 +487,13 @@ class ParcelSocket:
         return Parcel(mapping, sealed.count, arrival, kept=sealed.kept)
 
     def close(self) -> None:
+        """Close this end. May be called again."""
+        _unshared.remove(self)
+        if self._pid < 0:
+            self._socket.close()
+            if self._box is not None:
+                self._box.close()
+            return
         self._drop_inherited()
         self._socket.close()
         with self._sending:
@@ -462,11 +507,49 @@ class ParcelSocket:
                 self._box.close()
 
 
-def parcel_socket_pair() -> tuple[int, int]:
+class _Unshared:
+    """The ends without a box that only this process has. Before a fork they get one.
+
+    The lock is held while one of them gets a box, or begins, and during a fork. Re-entrant for
+    signal handlers.
+    """
+
+    def __init__(self) -> None:
+        self.lock = threading.RLock()
+        self._ends: dict[int, weakref.ref[ParcelSocket]] = {}
+        self._hooked = False
+
+    def add(self, end: ParcelSocket) -> None:
+        """Have an end be given a box before this process forks."""
+        with self.lock:
+            if not self._hooked:
+                self._hooked = True
+                on_fork(self._before_fork, self._after_fork, self._renew_lock)
+            self._ends[id(end)] = weakref.ref(end)
+
+    def remove(self, end: ParcelSocket) -> bool:
+        """Forget an end; whether it was known."""
+        reference = self._ends.pop(id(end), None)
+        return reference is not None and reference() is end
+
+    def _before_fork(self) -> None:
+        self.lock.acquire()
+        for reference in list(self._ends.values()):
+            if (end := reference()) is not None:
+                # Without descriptors the two processes cannot lay parcels aside for each other.
+                with suppress(OSError):
+                    end.share()
+
+    def _after_fork(self) -> None:
+        self.lock.release()
+
+    def _renew_lock(self) -> None:
+        self.lock = threading.RLock()
+
+
+_unshared = _Unshared()
+
+
+def parcel_socket_pair() -> tuple[sockets.socket, sockets.socket]:
     """Two connected sockets for parcels."""
-    pair = sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
-    for end in pair:
-        end.setblocking(True)
-        end.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDBUF, SEND_BUFFER_BYTES)
-        end.setsockopt(sockets.SOL_SOCKET, sockets.SO_SNDTIMEO, SEND_TIMEOUT)
-    return pair[0].detach(), pair[1].detach()
+    return sockets.socketpair(sockets.AF_UNIX, sockets.SOCK_SEQPACKET)

@@ -32,9 +32,9 @@ class Allocator:
     __slots__ = ("capacity", "end", "free")
 
     def __init__(self, capacity: int) -> None:
-        self.capacity = capacity
+        self.capacity: int = capacity
         # Everything from here on was never given out.
-        self.end = 0
+        self.end: int = 0
         # Offsets of free parts by their size, the most recently freed last.
         self.free: dict[int, list[int]] = {}
 

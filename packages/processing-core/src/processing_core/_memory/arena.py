@@ -62,14 +62,14 @@ class Block:
     __slots__ = ("__weakref__", "_epoch", "address", "arena", "offset", "shared", "size")
 
     def __init__(self, arena: Arena, offset: int, size: int) -> None:
-        self.arena = arena
-        self.offset = offset
-        self.size = size
+        self.arena: Arena = arena
+        self.offset: int = offset
+        self.size: int = size
         # For pthreads; without them nobody may use it.
-        self.address = arena.base + offset
+        self.address: int = arena.base + offset
         self._epoch = arena.epoch
         # Whether another process may have been told of it.
-        self.shared = False
+        self.shared: bool = False
 
     @classmethod
     def adopt(cls, arena: Arena, offset: int, size: int, epoch: int) -> Block:
@@ -161,16 +161,16 @@ class Arena:
     )
 
     def __init__(self, file: SharedFile, *, owned: bool) -> None:
-        self.file = file
-        self.owned = owned
-        self.base = address_of(file.map) if pthreads() is not None else 0
-        self.bytes = memoryview(file.map)
-        self.words = self.bytes.cast("Q")
-        self.allocator = Allocator(file.size if owned else 0)
+        self.file: SharedFile = file
+        self.owned: bool = owned
+        self.base: int = address_of(file.map) if pthreads() is not None else 0
+        self.bytes: memoryview = memoryview(file.map)
+        self.words: memoryview = self.bytes.cast("Q")
+        self.allocator: Allocator = Allocator(file.size if owned else 0)
         # Whether it is that of a single large block.
-        self.large = False
+        self.large: bool = False
         # Forks since the beginning: a block of an earlier epoch may be known to a child.
-        self.epoch = 0
+        self.epoch: int = 0
         self.retired: deque[tuple[int, int]] = deque()
         self._next_look = LEAST_RETIRED
         self._lock = threading.RLock()
@@ -183,7 +183,7 @@ class Arena:
         # What lies below was inherited by a fork, and is held as a whole.
         self._coarse = 0
         # Set when somebody may have got a block without a hold: then none that was shared is free.
-        self.untraceable = False
+        self.untraceable: bool = False
         self._free_at_fork: set[tuple[int, int]] | None = None
         # Between a fork's beginning and its end: what the child shall have.
         self._token: int | None = None

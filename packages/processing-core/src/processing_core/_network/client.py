@@ -8,7 +8,6 @@ import math
 import os
 import struct
 import sys
-from contextlib import contextmanager
 
 from processing_core._clock import Deadline, checked_timeout
 from processing_core._network import addresses
@@ -20,7 +19,6 @@ from processing_core.errors import AuthenticationError, TimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Iterator
     from ssl import SSLContext
     from typing import Any
 
@@ -89,12 +87,21 @@ def Client(  # noqa: N802 - the documented name
         keepalive=keepalive,
     )
     sock = request.socket()
-    with request.reaching(sock):
+    try:
         connect(sock, request.address, request.deadline)
-        greeting = Greeting(sock, request.manners)
-    with request.agreeing(greeting):
-        agree(greeting, request.deadline, Deadline(request.greeting_seconds))
+        limit = earlier(request.deadline, Deadline(request.greeting_seconds))
+        # Under TLS what the socket has is not all that there may be, so it cannot be left to wait.
+        patient = limit if ssl_context is None and sys.platform != "win32" else None
+        greeting = Greeting(sock, request.manners, patient=patient)
+    except BaseException as error:
+        request.give_up(sock, error)
+        raise
+    try:
+        agree(greeting, request.deadline, limit)
         return greeting.connection()
+    except BaseException as error:
+        request.disagree(greeting, error)
+        raise
 
 
 class Request:
@@ -144,30 +151,24 @@ class Request:
             raise NotImplementedError("clients for AF_PIPE do not exist yet; use AF_INET")
         return sockets.socket(getattr(sockets, self.family), self.manners.kind)
 
-    @contextmanager
-    def reaching(self, sock: sockets.socket) -> Iterator[None]:
-        """Connects the socket; it is closed whatever comes in between, Ctrl-C included."""
-        try:
-            yield
-        except BaseException as error:
-            sock.close()
-            if isinstance(error, OSError):
-                error.add_note(f"the address is {addresses.shown(self.address)}")
-            raise
+    def give_up(self, sock: sockets.socket, error: BaseException) -> None:
+        """Close a socket, whatever came in between, Ctrl-C included."""
+        sock.close()
+        if isinstance(error, OSError):
+            error.add_note(f"the address is {addresses.shown(self.address)}")
 
-    @contextmanager
-    def agreeing(self, greeting: Greeting) -> Iterator[None]:
-        """Goes through with the greeting; it is closed whatever comes in between."""
-        try:
-            yield
-        except AuthenticationError as error:
-            greeting.refuse()
-            raise AuthenticationError(
-                f"no agreement with the listener at {addresses.shown(self.address)}: {error}"
-            ) from error
-        except BaseException:
-            greeting.close()  # Ctrl-C, and cancellation, too
-            raise
+    def disagree(self, greeting: Greeting, error: BaseException) -> None:
+        """Close a greeting, whatever came in between, cancellation included.
+
+        :raises AuthenticationError: in place of one, with the address
+        """
+        if not isinstance(error, AuthenticationError):
+            greeting.close()
+            return
+        greeting.refuse()
+        raise AuthenticationError(
+            f"no agreement with the listener at {addresses.shown(self.address)}: {error}"
+        ) from error
 
 
 def connect(sock: sockets.socket, address: Address, deadline: Deadline) -> None:
@@ -196,16 +197,21 @@ def connect(sock: sockets.socket, address: Address, deadline: Deadline) -> None:
         raise
 
 
-def agree(greeting: Greeting, deadline: Deadline, greeting_deadline: Deadline) -> None:
-    """Go through with a greeting.
+def earlier(first: Deadline, second: Deadline) -> Deadline:
+    """The one of two deadlines that comes first."""
+    limits = [left for left in (first.seconds(), second.seconds()) if left is not None]
+    return Deadline(min(limits, default=None))
+
+
+def agree(greeting: Greeting, deadline: Deadline, limit: Deadline) -> None:
+    """Go through with a greeting until a moment.
 
     :raises AuthenticationError: when it fails or takes longer than a handshake may
-    :raises TimeoutError: when all the time ran out
+    :raises TimeoutError: when it was ``deadline`` that has passed
     """
     while not greeting.go_on():
         greeting.get_ready()
-        limits = [deadline.seconds(), greeting_deadline.seconds()]
-        left = min((limit for limit in limits if limit is not None), default=None)
+        left = limit.seconds()
         if wait_for_socket(greeting.socket.fileno(), left, writable=greeting.wants_to_write):
             continue
         if deadline.passed:

@@ -13,17 +13,18 @@ completed by the next send.
 Between machines every message is sent at once (TCP_NODELAY). Between processes of one machine,
 where an acknowledgement takes microseconds, the kernel gathers small messages until that comes
 (Nagle's algorithm): to send each by itself costs three times as much. So that it does come, a
-receiver that has read everything asks for it before it sleeps (TCP_QUICKACK).
+receiver that has read everything asks for it before it sleeps (TCP_QUICKACK). A receiver that is
+faster than its sender pauses now and then, so that there is something to gather.
 """
 
 from __future__ import annotations
 
 import _socket as sockets
 import errno
-import os
 import select
 import sys
 import threading
+import time
 from contextlib import suppress
 
 from processing_core._clock import Deadline, checked_timeout
@@ -36,8 +37,15 @@ from processing_core._connection.base import (
 )
 from processing_core._cpickle import loads
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
+from processing_core._lifecycle import on_fork_in_child
 from processing_core._network import coroutines
-from processing_core._network.framing import Inbox, header
+from processing_core._network.framing import (
+    READ_BYTES,
+    SHORT_HEADER_BYTES,
+    Inbox,
+    header,
+    short_header,
+)
 from processing_core._network.handshake import NO_KEY, refusal
 from processing_core._platform.awaiting import wake
 from processing_core._platform.patience import Patience
@@ -57,12 +65,26 @@ if TYPE_CHECKING:
 
 __all__ = ["NetworkConnection"]
 
-# One read takes up to so much; of a message that is known to be larger, up to so much.
-READ_BYTES = 64 * 1024
-LARGE_READ_BYTES = 256 * 1024
 # Header and body are joined up to here; beyond, copying costs more than gathering (sendmsg).
 JOINED_BYTES = 16 * 1024
 MOST_PIECES = 64
+# A stream of small messages is one that has given something to so many reads in a row, without a
+# wait or an answer in between. If the last was of less than so many bytes, its receiver pauses
+# before the next, for so many seconds, of which the kernel makes at least 50 microseconds.
+STREAM_READS = 3
+STREAM_BYTES = 4096
+PAUSE_SECONDS = 1e-6
+
+
+class _Process:
+    """Tells this process from the one that it was forked from, without a system call."""
+
+    token: object = None
+
+    @classmethod
+    def renew(cls) -> None:
+        """Have all connections look whose they are."""
+        cls.token = object()
 
 
 class NetworkConnection(Connection[SendT_contra, RecvT_co]):
@@ -76,9 +98,11 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         "_clustered",
         "_failure",
         "_inbox",
+        "_last_read",
         "_open",
         "_patience",
-        "_pid",
+        "_process",
+        "_reads",
         "_receiving",
         "_sending",
         "_socket",
@@ -104,6 +128,9 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         # Whether something was read since acknowledgements were last asked for.
         self._unacknowledged = False
         self._inbox = Inbox(received, limit)
+        # How often something was read since this end waited, or sent something.
+        self._reads = 0
+        self._last_read = 0
         # What recv raises from now on.
         self._failure: Exception | None = None
         # The message that is being sent and how much of it was, write by write.
@@ -112,17 +139,28 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         self._new_locks()
 
     def _new_locks(self) -> None:
-        self._pid = os.getpid()
+        if _Process.token is None:
+            _Process.renew()
+            on_fork_in_child(_Process.renew)
         self._sending = threading.Lock()
         self._receiving = threading.Lock()
+        # Another token than that of the process once this end is closed.
+        self._process = _Process.token if self._open else None
 
     def _lock(self, *, receiving: bool) -> threading.Lock:
-        """The lock of a direction that may be used; a fork leaves other threads' locks behind."""
+        """The lock of a direction that may be used."""
+        if self._process is not _Process.token:
+            self._check(receiving=receiving)
+        return self._receiving if receiving else self._sending
+
+    def _check(self, *, receiving: bool) -> None:
+        """Make new locks if a fork has left those of other threads behind.
+
+        :raises OSError: when this end is closed
+        """
         if not self._open:
             self._usable_for(receiving)
-        if self._pid != os.getpid():
-            self._new_locks()
-        return self._receiving if receiving else self._sending
+        self._new_locks()
 
     @property
     def closed(self) -> bool:
@@ -140,6 +178,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         """Close this end; happens also when the connection is collected. May be called again."""
         if self._open:
             self._open = False
+            self._process = None
             wake(self._socket.fileno())
         self._socket.close()
 
@@ -158,14 +197,15 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
 
         :raises OSError: also when a peer machine is gone (ConnectionResetError, TimeoutError)
         """
-        lock = self._lock(receiving=False)
+        if self._process is not _Process.token:
+            self._check(receiving=False)
         packed = pack(obj)
         if isinstance(packed, Packer):
             pieces = self._pieces(packed, obj)
-            with lock:
+            with self._sending:
                 self._send([header(sum(map(len, pieces))), *pieces])
         else:
-            with lock:
+            with self._sending:
                 self._send_one(packed)
 
     def _pieces(self, packer: Packer, obj: object) -> list[bytes]:
@@ -186,10 +226,11 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Send the bytes of a buffer. See Connection.send_bytes and ``send``."""
-        lock = self._lock(receiving=False)
-        if type(buf) is not bytes or offset != 0 or size is not None:
+        if self._process is not _Process.token:
+            self._check(receiving=False)
+        if type(buf) is not bytes or offset or size is not None:
             buf = selected(buf, offset, size)
-        with lock:
+        with self._sending:
             self._send_one(buf)
 
     sendBytes = sendbytes = send_bytes
@@ -197,17 +238,41 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
     def _send_one(self, message: bytes | memoryview) -> None:
         """Send a message that is in one piece; the lock is held."""
         size = len(message)
-        if size <= JOINED_BYTES:
-            self._send([b"".join((header(size), message))])
-        else:
+        if size > JOINED_BYTES:
             self._send([header(size), message])
+            return
+        pieces: Pieces = [short_header(size) + message]
+        if self._unsent is not None:
+            self._send(pieces)
+            return
+        # The hot path of _send: one system call takes all of it. If that raises, nothing is sent.
+        sent: list[int] = []
+        self._unsent = (pieces, sent)
+        try:
+            sent += map(self._socket.send, pieces)
+        except BaseException as error:
+            self._unsent = None
+            if not isinstance(error, OSError):
+                raise
+            self._send(pieces)
+            return
+        self._reads = 0
+        if sent[0] == size + SHORT_HEADER_BYTES:
+            self._unsent = None
+        else:
+            self._finish(pieces, sent)
 
     def _send(self, pieces: Pieces) -> None:
         """Send a whole message, the header included; the lock is held."""
         if self._unsent is not None:
             self._complete()
+        self._reads = 0
         sent: list[int] = []
         self._unsent = (pieces, sent)
+        self._finish(pieces, sent)
+
+    def _finish(self, pieces: Pieces, sent: list[int]) -> None:
+        """Send what is not sent yet of the message that was begun; the lock is held."""
         try:
             self._transmit(pieces, sent)
         except BaseException as error:
@@ -280,22 +345,25 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             message is longer than ``max_message_size`` (EMSGSIZE)
         :raises AuthenticationError: when the other end expects this one to have a key
         """
-        with self._lock(receiving=True):
-            if not self._inbox.whole():
-                self._wait_for_message()
-            data = self._inbox.take()
+        if self._process is not _Process.token:
+            self._check(receiving=True)
+        with self._receiving:
+            message = self._inbox.next()
+            data = self._next_message() if message is None else message
         return loads(data)  # type: ignore[no-any-return]
 
     def recv_bytes(self, maxlength: int | None = None) -> bytes:
         """Receive a message as bytes. See Connection.recv_bytes and ``recv``."""
-        maxlength = checked_maxlength(maxlength)
-        with self._lock(receiving=True):
-            if not self._inbox.whole():
-                self._wait_for_message()
-            data = self._inbox.take()
+        if maxlength is not None:
+            maxlength = checked_maxlength(maxlength)
+        if self._process is not _Process.token:
+            self._check(receiving=True)
+        with self._receiving:
+            message = self._inbox.next()
+            data = self._next_message() if message is None else message
         if maxlength is not None and len(data) > maxlength:
             raise too_long(len(data), maxlength)
-        return bytes(data)
+        return data if type(data) is bytes else bytes(data)
 
     recvBytes = recvbytes = recv_bytes
 
@@ -303,8 +371,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         """Receive a message into a writable buffer. See Connection.recv_bytes_into and ``recv``."""
         space = target(buf, offset)
         with self._lock(receiving=True):
-            self._wait_for_message()
-            data = self._inbox.take()
+            data = self._next_message()
         size = len(data)
         if size > len(space):
             raise BufferTooShort(bytes(data))
@@ -326,6 +393,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             return False
         try:
             while not self._look():
+                self._acknowledge()
                 if not wait_for_socket(self.fileno(), deadline.seconds()):
                     return False
         finally:
@@ -360,19 +428,27 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
 
     # The following are called with the lock held.
 
-    def _wait_for_message(self) -> None:
-        """Return when the first message is whole.
+    def _next_message(self) -> bytes | bytearray:
+        """Wait until the first message is whole, and take it out.
 
         :raises EOFError: and all that recv raises
         """
+        if self._clustered and self._reads >= STREAM_READS and self._last_read < STREAM_BYTES:
+            # To read and acknowledge each small message by itself would slow the sender down by
+            # half. Meanwhile it goes on, and the next reads get many.
+            self._reads = 0
+            time.sleep(PAUSE_SECONDS)
         while not self._look():
             if sys.platform == "win32":
                 wait_for_socket(self.fileno())
             else:
+                self._reads = 0
+                self._acknowledge()
                 poller = select.poll()
                 poller.register(self.fileno(), select.POLLIN)
                 self._patience.wait(poller.poll)
         self._raise_failure()
+        return self._inbox.take()
 
     def _raise_failure(self) -> None:
         """:raises EOFError: and whatever else ended the stream, if that is what was found"""
@@ -387,13 +463,11 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             return True
         inbox = self._inbox
         try:
-            while missing := inbox.missing():
-                if not self._fetch(READ_BYTES if missing <= READ_BYTES else LARGE_READ_BYTES):
+            while inbox.missing():
+                if not self._fetch():
                     self._failure = self._end()
                     return True
         except BlockingIOError:
-            if self._unacknowledged:
-                self._acknowledge()
             return False
         except (OSError, AuthenticationError) as error:
             self._usable_for(receiving=True)  # unless another thread has closed it meanwhile
@@ -414,19 +488,26 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             )
         return EOFError("the other end of the connection is closed")
 
-    def _fetch(self, size: int) -> int:
-        """Read once, up to ``size`` bytes, into the inbox; 0 at the end."""
-        received = self._inbox.received
-        before = len(received)
-        any(map(received.extend, map(self._socket.recv, (size,))))
+    def _fetch(self) -> int:
+        """Read once into the inbox; how many bytes there were, 0 at the end."""
         self._unacknowledged = self._clustered
-        return len(received) - before
+        self._reads += 1
+        inbox = self._inbox
+        if (large := inbox.large()) is not None:
+            large.counts.extend(map(self._socket.recv_into, (large.space(),)))
+            self._reads = 0
+            return large.counts[-1]
+        any(map(inbox.pieces.append, map(self._socket.recv, (READ_BYTES,))))
+        self._last_read = count = len(inbox.pieces[-1])
+        return count
 
     def _acknowledge(self) -> None:
-        self._unacknowledged = False
-        if sys.platform == "linux":
-            with suppress(OSError):  # it is the next read's to report
-                self._socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_QUICKACK, 1)
+        """Before a wait: have the sender know that all it has sent is here."""
+        if self._unacknowledged:
+            self._unacknowledged = False
+            if sys.platform == "linux":
+                with suppress(OSError):  # it is the next read's to report
+                    self._socket.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_QUICKACK, 1)
 
 
 def framed(pieces: Sequence[bytes | memoryview]) -> Pieces:
@@ -453,7 +534,7 @@ def _rebuild(index: int, limit: int | None, received: bytes, clustered: bool) ->
 def _reduce(connection: NetworkConnection[Any, Any], packer: Packer) -> tuple[Any, ...]:
     index = packer.attach(connection.fileno())
     inbox = connection._inbox
-    return _rebuild, (index, inbox.limit, bytes(inbox.received), connection._clustered)
+    return _rebuild, (index, inbox.limit, inbox.received, connection._clustered)
 
 
 register_carrier(NetworkConnection, _reduce)

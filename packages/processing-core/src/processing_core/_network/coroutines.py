@@ -90,7 +90,7 @@ async def _complete(connection: NetworkConnection[Any, Any]) -> None:
             await ready(connection.fileno(), writable=True)
 
 
-async def receive(connection: NetworkConnection[Any, Any]) -> bytes | memoryview:
+async def receive(connection: NetworkConnection[Any, Any]) -> bytes | bytearray:
     """Receive a message, once it is whole."""
     while True:
         lock = connection._lock(receiving=True)
@@ -101,6 +101,7 @@ async def receive(connection: NetworkConnection[Any, Any]) -> bytes | memoryview
             if connection._look():
                 connection._raise_failure()
                 return connection._inbox.take()
+            connection._acknowledge()
         finally:
             lock.release()
         await ready(connection.fileno())

@@ -1,15 +1,14 @@
 """Owns setting a connection up over a connected socket: TLS, the handshake, the second socket.
 
-Nothing here waits: a greeting is taken on, step by step, whenever its socket is ready, so a
-listener can have many under way. Until it has succeeded at most one frame is read ahead, and
-nothing is unpickled.
+A greeting is taken on, step by step, whenever its socket is ready, so a listener can have many
+under way; a client, which has only one, may let its reads wait. Until it has succeeded at most one
+frame is read ahead, and nothing is unpickled.
 """
 
 from __future__ import annotations
 
 import _socket as sockets
 import os
-import stat
 import struct
 import sys
 
@@ -33,7 +32,9 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
+    from processing_core._clock import Deadline
     from processing_core._connection.base import Connection
+    from processing_core._network.handshake import Handshake
     from processing_core._network.manners import Manners
 
 __all__ = ["Greeting"]
@@ -44,20 +45,44 @@ LEFTOVER_BYTES = 64 * 1024
 
 
 class Greeting:
-    """One connection that is being set up. Owns the socket until ``connection`` is called."""
+    """One connection that is being set up. Owns the socket until ``connection`` is called.
 
-    def __init__(self, sock: sockets.socket, manners: Manners) -> None:
+    ``patient``: until when reads may wait by themselves, None for not at all.
+    """
+
+    __slots__ = (
+        "_handshake",
+        "_manners",
+        "_near",
+        "_parcels",
+        "_parcels_due",
+        "_patient",
+        "_takes_turns",
+        "_their_parcels",
+        "_tls",
+        "_tls_agreed",
+        "_to_send",
+        "socket",
+    )
+
+    def __init__(
+        self, sock: sockets.socket, manners: Manners, *, patient: Deadline | None = None
+    ) -> None:
         self.socket = sock
         self._manners = manners
-        manners.prepare(sock)
+        self._patient = patient
+        sock.setblocking(patient is not None)
+        self._near = manners.prepare(sock)
         self._tls = manners.session(sock)
         self._tls_agreed = self._tls is None
         self._handshake = manners.handshake()
+        self._takes_turns = manners.is_listener and manners.context is None and not manners.standard
         self._to_send = b""
         # Of a connection in packets: whether the client's second socket is still to be sent or
-        # received, and our end of it.
+        # received, our end of it, and the other's before it was sent.
         self._parcels_due = manners.in_packets
-        self._parcels: Parcels | None = None
+        self._parcels: sockets.socket | None = None
+        self._their_parcels: sockets.socket | None = None
 
     @property
     def wants_to_write(self) -> bool:
@@ -65,29 +90,59 @@ class Greeting:
         return bool(self._to_send)
 
     def go_on(self) -> bool:
-        """Do all that is possible now; whether the connection is set up.
+        """Do what is possible now; whether the connection is set up.
 
         :raises AuthenticationError: when it cannot be
         :raises OSError: when the socket is broken
         """
+        handshake = self._handshake
         try:
-            self._agree_on_tls()
-            if self._parcels_due and self._handshake is None:
+            if not self._tls_agreed:
+                self._agree_on_tls()
+            if self._parcels_due and handshake is None:
                 self._open()
+            if handshake is not None and self._takes_turns:
+                if not self._take_turn(handshake):
+                    return False
+                handshake = None
             while True:
                 self._flush()
-                if self._handshake is None or not (needed := self._handshake.needed):
+                if handshake is None or not (needed := handshake.needed):
                     break
+                if self._patient is not None:
+                    self.get_ready()
+                    # Unlike SO_RCVTIMEO, this limit holds whatever signals come meanwhile.
+                    self.socket.settimeout(self._patient.seconds())
                 self._feed(self._read(needed))
         except BlockingIOError:
+            return False
+        except sockets.timeout as error:
+            if error.errno is not None:
+                raise  # not ours: the other machine is gone
             return False
         if self._parcels_due:
             raise AuthenticationError("the other end sent no socket for large messages")
         return True
 
+    def _take_turn(self, handshake: Handshake) -> bool:
+        """Read what the client has said, then speak; whether that was all.
+
+        In this order, because over TCP what is sent acknowledges what was read, which the client
+        may be waiting for. What it says next is its answer, so nobody looks for that at once.
+        """
+        try:
+            data = self._read(handshake.needed) if handshake.needed else None
+        except BlockingIOError:
+            self._flush()
+            return False
+        self._flush()
+        if data is not None:
+            self._feed(data)
+            self._flush()
+        return not handshake.needed
+
     def _agree_on_tls(self) -> None:
-        if self._tls is None or self._tls_agreed:
-            return
+        assert self._tls is not None
         try:
             self._tls.handshake()
         except BlockingIOError:
@@ -114,9 +169,9 @@ class Greeting:
 
     def _read(self, size: int) -> bytes:
         if self._tls is not None:
-            received = bytearray()
-            self._tls.read_into(received, size)
-            return bytes(received)
+            received: list[bytes] = []
+            self._tls.read(received.append, size)
+            return received[0] if received else b""
         if self._manners.in_packets:
             return self._read_packet()
         return self.socket.recv(size)
@@ -143,12 +198,14 @@ class Greeting:
     def close(self) -> None:
         """Give everything up."""
         self.socket.close()
-        if self._parcels is not None:
-            self._parcels.close()
-            self._parcels = None
+        for parcels in (self._parcels, self._their_parcels):
+            if parcels is not None:
+                parcels.close()
 
     def connection(self) -> Connection[Any, Any]:
         """The connection, once it is set up."""
+        if self._patient is not None:
+            self.socket.setblocking(False)
         if self._parcels is not None:
             return self._packet_connection(self._parcels)
         if self._tls is not None:
@@ -156,9 +213,7 @@ class Greeting:
             from processing_core._network.tls import TLSConnection
 
             return TLSConnection(self._tls, limit=self._manners.limit)
-        return NetworkConnection(
-            self.socket, limit=self._manners.limit, clustered=self._manners.is_near(self.socket)
-        )
+        return NetworkConnection(self.socket, limit=self._manners.limit, clustered=self._near)
 
     # Packets
 
@@ -186,14 +241,14 @@ class Greeting:
 
         def get_ready(self) -> None:
             """Make what will be needed, while the other end is thinking."""
-            if self._manners.in_packets and self._parcels is None:
-                self._parcels = Parcels(make_pair=not self._manners.is_listener)
+            if self._parcels_due and self._parcels is None and not self._manners.is_listener:
+                self._parcels, self._their_parcels = parcel_socket_pair()
 
         def _send_parcels(self, data: bytes) -> int:
             self.get_ready()
-            assert self._parcels is not None
-            rights.send(self.socket, data, [self._parcels.theirs])
-            self._parcels.sent()
+            assert self._their_parcels is not None
+            rights.send(self.socket, data, [self._their_parcels.fileno()])
+            self._their_parcels.close()
             self._parcels_due = False
             return len(data)
 
@@ -211,19 +266,22 @@ class Greeting:
             if not self._parcels_due or not self._manners.is_listener:
                 os.close(descriptor)
                 raise AuthenticationError("the other end sent a descriptor out of turn")
-            self.get_ready()
-            assert self._parcels is not None
-            self._parcels.ours = descriptor
+            try:
+                self._parcels = sockets.socket(fileno=descriptor)
+            except OSError:
+                os.close(descriptor)
+                raise AuthenticationError("the other end sent a descriptor of no socket") from None
             self._parcels_due = False
-            if not is_packet_socket(descriptor):
+            kind = self._parcels.family, self._parcels.type
+            if kind != (sockets.AF_UNIX, sockets.SOCK_SEQPACKET):
                 raise AuthenticationError("the other end sent a descriptor of another kind")
 
-        def _packet_connection(self, parcels: Parcels) -> Connection[Any, Any]:
+        def _packet_connection(self, parcels: sockets.socket) -> Connection[Any, Any]:
             self._parcels = None
             return PacketConnection(
                 self.socket.detach(),
-                parcels.ours,
-                parcels.box,
+                parcels,
+                None,
                 readable=True,
                 writable=True,
                 limit=self._manners.limit,
@@ -243,58 +301,14 @@ class Greeting:
         def _read_packet(self) -> bytes:
             raise NotImplementedError
 
-        def _packet_connection(self, parcels: Parcels) -> Connection[Any, Any]:
+        def _packet_connection(self, parcels: sockets.socket) -> Connection[Any, Any]:
             raise NotImplementedError
-
-
-class Parcels:
-    """What a connection in packets has for large messages."""
-
-    if sys.platform == "linux":
-
-        def __init__(self, *, make_pair: bool) -> None:
-            self.ours = self.theirs = -1
-            self.box = Mailbox.create()
-            if make_pair:
-                try:
-                    self.ours, self.theirs = parcel_socket_pair()
-                except OSError:
-                    self.box.close()
-                    raise
-
-        def sent(self) -> None:
-            """The other end has its end now."""
-            os.close(self.theirs)
-            self.theirs = -1
-
-        def close(self) -> None:
-            """Close all of it."""
-            self.box.close()
-            for descriptor in (self.ours, self.theirs):
-                if descriptor >= 0:
-                    os.close(descriptor)
-
-    else:
-
-        def close(self) -> None:
-            """Close all of it."""
 
 
 if sys.platform == "linux":
     from processing_core._connection.packet import PacketConnection
     from processing_core._connection.parcels import parcel_socket_pair
     from processing_core._platform import rights
-    from processing_core._platform.mailbox import Mailbox
 
     # Room for exactly one: the kernel closes all others.
     ONE_DESCRIPTOR = sockets.CMSG_LEN(4)
-
-    def is_packet_socket(descriptor: int) -> bool:
-        """Whether a descriptor is a socket of the kind that a pair for parcels is made of."""
-        if not stat.S_ISSOCK(os.fstat(descriptor).st_mode):
-            return False
-        sock = sockets.socket(fileno=os.dup(descriptor))
-        try:
-            return (sock.family, sock.type) == (sockets.AF_UNIX, sockets.SOCK_SEQPACKET)
-        finally:
-            sock.close()

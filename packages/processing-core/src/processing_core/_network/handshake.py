@@ -27,6 +27,7 @@ from processing_core.errors import AuthenticationError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Protocol
 
 else:
@@ -135,10 +136,9 @@ def kind_of(data: bytes) -> int:
     """
     if not data.startswith(MAGIC):
         raise AuthenticationError("the other end speaks another protocol")
-    version, kind = data[len(MAGIC) : HEADER_BYTES]
-    if version != VERSION:
+    if (version := data[len(MAGIC)]) != VERSION:
         raise AuthenticationError(f"the other end speaks version {version} of the handshake")
-    return kind
+    return data[len(MAGIC) + 1]
 
 
 def refused(data: bytes) -> AuthenticationError:
@@ -160,18 +160,32 @@ def out_of_place(data: bytes) -> AuthenticationError:
     return AuthenticationError("the client wants to authenticate, and this listener has no key")
 
 
+class _Library:
+    """The module hmac once it is needed: OpenSSL is dear to import."""
+
+    digest: Callable[[bytes, bytes, str], bytes] | None = None
+    compare: Callable[[bytes, bytes], bool]
+
+    @classmethod
+    def load(cls) -> Callable[[bytes, bytes, str], bytes]:
+        import hmac
+
+        cls.compare = staticmethod(hmac.compare_digest)
+        cls.digest = staticmethod(hmac.digest)
+        return hmac.digest
+
+
 def mac(key: bytes, algorithm: str, label: bytes, *transcript: bytes) -> bytes:
     """The MAC that shows knowledge of the key, in this role, for this conversation."""
-    import hmac
-
-    return hmac.digest(key, b"\0".join([label, *transcript]), algorithm)
+    digest = _Library.digest or _Library.load()
+    return digest(key, b"\0".join((label, *transcript)), algorithm)
 
 
 def same(first: bytes, second: bytes) -> bool:
     """Compare in a time that does not depend on where they differ."""
-    import hmac
-
-    return hmac.compare_digest(first, second)
+    if _Library.digest is None:
+        _Library.load()
+    return _Library.compare(first, second)
 
 
 def padded(text: str, size: int) -> bytes:
@@ -206,22 +220,20 @@ class _Side:
         """
         if len(data) > self.needed:
             raise self._failed(NOT_UNDERSTOOD, "the other end said more than it should")
-        self._received += data
-        if not MAGIC.startswith(self._received[: len(MAGIC)]):
-            raise self._failed(NOT_UNDERSTOOD, "the other end speaks another protocol")
-        if len(self._received) == FRAME_BYTES:
-            whole, self._received = self._received, b""
-            self._check(whole)
-
-    def _check(self, whole: bytes) -> None:
+        received = self._received + data
+        if len(received) < FRAME_BYTES:
+            self._received = received
+            if not MAGIC.startswith(received[: len(MAGIC)]):
+                raise self._failed(NOT_UNDERSTOOD, "the other end speaks another protocol")
+            return
+        self._received = b""
         try:
-            kind = kind_of(whole)
+            kind = kind_of(received)
         except AuthenticationError as error:
             raise self._failed(NOT_UNDERSTOOD, str(error)) from None
         if kind == REFUSAL:
-            self._done = False
-            raise refused(whole)
-        self._take(kind, whole)
+            raise refused(received)
+        self._take(kind, received)
 
     def _take(self, kind: int, whole: bytes) -> None:
         raise NotImplementedError
@@ -238,7 +250,7 @@ class _Side:
         for size in sizes:
             fields.append(whole[position : position + size])
             position += size
-        if any(whole[position:]):
+        if whole[position:].strip(b"\0"):
             raise self._failed(NOT_UNDERSTOOD, "the other end speaks another protocol")
         return fields
 

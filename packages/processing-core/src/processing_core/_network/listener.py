@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import _socket as sockets
 import errno
+import math
 import operator
 import os
+import select
 import sys
 import threading
 import time
@@ -27,6 +29,7 @@ from processing_core._platform.socket_files import SocketFile, fresh_path
 from processing_core.errors import AuthenticationError, InvalidArgument, TimeoutError
 
 if TYPE_CHECKING:
+    from selectors import BaseSelector
     from ssl import SSLContext
     from types import TracebackType
     from typing import Any, Self
@@ -49,7 +52,11 @@ TAKEN_AT_ONCE = 64
 EXHAUSTED = (errno.EMFILE, errno.ENFILE, errno.ENOBUFS, errno.ENOMEM)
 # Waits are made of several that are no longer than this (seconds): system calls take an int.
 LONGEST_WAIT = 24 * 3600.0
+# More guests than this are waited for with a selector.
+MOST_POLLED = 16
 READ, WRITE = 1, 2  # selectors.EVENT_READ, EVENT_WRITE
+if sys.platform != "win32":
+    POLLED = {READ: select.POLLIN, READ | WRITE: select.POLLIN | select.POLLOUT}
 
 
 class Guest:
@@ -179,16 +186,32 @@ class Listener:
 
     def _start(self) -> None:
         """Begin to look after guests, in this process."""
-        import selectors
-
         self._pid = os.getpid()
         self._socket.setblocking(False)
-        self._selector = selectors.DefaultSelector()
         # A byte sent into one end makes the other readable, and wakes whoever waits in accept.
         self._alarm, self._awake = _socket_pair()
-        self._selector.register(self._socket.fileno(), READ, None)
-        self._selector.register(self._awake.fileno(), READ, None)
+        # In the order in which they have come, which is that of their ends.
         self._guests: dict[int, Guest] = {}
+        # While they are few, they are waited for with poll(2), where one that stays for only some
+        # microseconds needs no system calls to be added and removed.
+        self._selector: BaseSelector | None = None
+        if sys.platform == "win32":
+            self._select()
+        else:
+            self._poller = select.poll()
+            self._polled: set[int] = set()
+            self._poller.register(self._socket.fileno(), select.POLLIN)
+            self._poller.register(self._awake.fileno(), select.POLLIN)
+
+    def _select(self) -> BaseSelector:
+        """Have a selector from now on; whoever holds the lock moves the guests to it."""
+        import selectors
+
+        selector = selectors.DefaultSelector()
+        selector.register(self._socket.fileno(), READ, None)
+        selector.register(self._awake.fileno(), READ, None)
+        self._selector = selector
+        return selector
 
     def _check_process(self) -> None:
         """After a fork, leave the parent's guests alone."""
@@ -221,7 +244,14 @@ class Listener:
         if self._closed:
             raise OSError("the listener is closed")
         self._check_process()
-        number: int = getattr(self._selector, "fileno", self._socket.fileno)()
+        selector = self._selector or self._select()
+        # If another thread has the lock, it is in accept() and looks after the guests.
+        if self._lock.acquire(blocking=False):
+            try:
+                self._move_guests(selector)
+            finally:
+                self._lock.release()
+        number: int = getattr(selector, "fileno", self._socket.fileno)()
         return number
 
     def accept(self, timeout: float | None = None) -> Connection[Any, Any]:
@@ -266,31 +296,54 @@ class Listener:
         if until_end is not None:
             left = until_end if left is None else min(left, until_end)
         try:
-            ready = self._selector.select(None if left is None else min(left, LONGEST_WAIT))
+            ready = self._ready(None if left is None else min(left, LONGEST_WAIT))
         except (OSError, ValueError):
             if self._closed:
                 return
             raise
-        for key, _ in ready:
+        for number in ready:
             if self._closed:
                 return
-            if key.fd == self._socket.fileno():
+            if number == self._socket.fileno():
                 self._admit()
-            elif key.fd in self._guests:
-                self._greet(key.fd)
+            elif number in self._guests:
+                self._greet(number)
         now = time.monotonic()
-        for number, guest in [item for item in self._guests.items() if item[1].ends_at <= now]:
+        while self._guests:
+            number, guest = next(iter(self._guests.items()))
+            if guest.ends_at > now:
+                break
             self._turn_away(number, guest, AuthenticationError("it took too long"))
+
+    def _ready(self, seconds: float | None) -> list[int]:
+        """Wait until something is ready; the descriptors."""
+        selector = self._selector
+        if selector is None and len(self._guests) > MOST_POLLED:
+            selector = self._select()
+        if sys.platform != "win32" and selector is None:
+            limit = None if seconds is None else math.ceil(seconds * 1000)
+            return [number for number, _ in self._poller.poll(limit)]
+        assert selector is not None
+        self._move_guests(selector)
+        return [key.fd for key, _ in selector.select(seconds)]
+
+    def _move_guests(self, selector: BaseSelector) -> None:
+        """Have the selector look after all guests; the lock is held."""
+        if sys.platform != "win32" and self._polled:
+            for number in self._polled:
+                selector.register(number, self._guests[number].events, None)
+            self._polled = set()
 
     def _seconds_to_next_end(self) -> float | None:
         """When the time of the next guest is up; None if there is none, or they may take any."""
         if not self._guests or self._timeout is None:
             return None
-        return max(0.0, min(g.ends_at for g in self._guests.values()) - time.monotonic())
+        return max(0.0, next(iter(self._guests.values())).ends_at - time.monotonic())
 
     def _admit(self) -> None:
         """Take clients from the system's queue."""
-        for _ in range(TAKEN_AT_ONCE):
+        # To find that there is no other costs a system call, so that is not tried in quiet times.
+        for _ in range(TAKEN_AT_ONCE if self._guests else 1):
             try:
                 # Not socket.accept(), which makes an object; typeshed does not have it.
                 number, address = self._socket._accept()  # type: ignore[attr-defined]
@@ -301,7 +354,7 @@ class Listener:
                     raise
                 self._make_room()
                 continue
-            sock = sockets.socket(fileno=number)
+            sock = sockets.socket(self._socket.family, self._socket.type, 0, number)
             if len(self._guests) >= MOST_GREETINGS:
                 self._make_room()
             try:
@@ -329,11 +382,7 @@ class Listener:
         if not done:
             events = READ | WRITE if greeting.wants_to_write else READ
             if events != guest.events:
-                if guest.events:
-                    self._selector.modify(number, events, None)
-                else:
-                    self._selector.register(number, events, None)
-                guest.events = events
+                self._watch(number, guest, events)
             return
         self._forget(number, guest)
         try:
@@ -344,9 +393,24 @@ class Listener:
         else:
             self._results.append((connection, guest.address))
 
+    def _watch(self, number: int, guest: Guest, events: int) -> None:
+        """Wait for these events of a guest from now on."""
+        before, guest.events = guest.events, events
+        selector = self._selector
+        if sys.platform != "win32" and (selector is None or number in self._polled):
+            self._polled.add(number)
+            self._poller.register(number, POLLED[events])
+        elif selector is not None:
+            (selector.modify if before else selector.register)(number, events, None)
+
     def _forget(self, number: int, guest: Guest) -> None:
         del self._guests[number]
-        if guest.events:
+        if not guest.events:
+            return
+        if sys.platform != "win32" and number in self._polled:
+            self._polled.remove(number)
+            self._poller.unregister(number)
+        elif self._selector is not None:
             self._selector.unregister(number)
 
     def _turn_away(self, number: int, guest: Guest, why: Exception) -> None:
@@ -384,7 +448,8 @@ class Listener:
         for guest in self._guests.values():
             guest.greeting.close()
         self._guests = {}
-        self._selector.close()
+        if self._selector is not None:
+            self._selector.close()
         self._alarm.close()
         self._awake.close()
 

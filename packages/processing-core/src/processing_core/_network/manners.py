@@ -27,6 +27,16 @@ if TYPE_CHECKING:
 __all__ = ["Manners", "checked_manners"]
 
 KEEPALIVE_PROBES = 4
+# None for those that the platform does not have.
+KEEPALIVE_OPTIONS = tuple(
+    getattr(sockets, name, None)
+    for name in (
+        "TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE",
+        "TCP_KEEPINTVL",
+        "TCP_KEEPCNT",
+        "TCP_USER_TIMEOUT",
+    )
+)
 
 
 class Manners:
@@ -89,14 +99,16 @@ class Manners:
         except OSError:
             return False  # the other end has left already
 
-    def prepare(self, sock: sockets.socket) -> None:
-        """Set a connected socket's options."""
-        sock.setblocking(False)
-        if self.family in ("AF_INET", "AF_INET6"):
-            if not self.is_near(sock):
-                sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
-            if self.keepalive is not None:
-                keep_alive(sock, self.keepalive)
+    def prepare(self, sock: sockets.socket) -> bool:
+        """Set a connected socket's options; whether both ends are near (see ``is_near``)."""
+        if self.family not in ("AF_INET", "AF_INET6"):
+            return False
+        near = self.is_near(sock)
+        if not near:
+            sock.setsockopt(sockets.IPPROTO_TCP, sockets.TCP_NODELAY, 1)
+        if self.keepalive is not None:
+            keep_alive(sock, self.keepalive)
+        return near
 
 
 def checked_manners(
@@ -141,12 +153,7 @@ def keep_alive(sock: sockets.socket, seconds: float) -> None:
     sock.setsockopt(sockets.SOL_SOCKET, sockets.SO_KEEPALIVE, 1)
     idle = max(1, round(seconds / 2))
     interval = max(1, round(seconds / 2 / KEEPALIVE_PROBES))
-    for name, value in (
-        ("TCP_KEEPALIVE" if sys.platform == "darwin" else "TCP_KEEPIDLE", idle),
-        ("TCP_KEEPINTVL", interval),
-        ("TCP_KEEPCNT", KEEPALIVE_PROBES),
-        ("TCP_USER_TIMEOUT", round(seconds * 1000)),
-    ):
-        option = getattr(sockets, name, None)
+    values = (idle, interval, KEEPALIVE_PROBES, round(seconds * 1000))
+    for option, value in zip(KEEPALIVE_OPTIONS, values, strict=True):
         if option is not None:
             sock.setsockopt(sockets.IPPROTO_TCP, option, value)

@@ -65,14 +65,20 @@ async def open_connection(
         keepalive=keepalive,
     )
     sock = request.socket()
-    with request.reaching(sock):
+    try:
         sock.setblocking(False)
         await _connect(sock, request.address, request.deadline)
         greeting = Greeting(sock, request.manners)
-    with request.agreeing(greeting):
+    except BaseException as error:
+        request.give_up(sock, error)
+        raise
+    try:
         greeting.get_ready()
         await _agree(greeting, request.deadline, Deadline(request.greeting_seconds))
         return greeting.connection()
+    except BaseException as error:
+        request.disagree(greeting, error)
+        raise
 
 
 async def _connect(sock: sockets.socket, address: Address, deadline: Deadline) -> None:

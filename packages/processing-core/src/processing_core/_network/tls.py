@@ -15,12 +15,13 @@ import threading
 from contextlib import suppress
 
 from processing_core._generic import TYPE_CHECKING, RecvT_co, SendT_contra
-from processing_core._network.connection import NetworkConnection
+from processing_core._network.connection import NetworkConnection, framed
 from processing_core._platform.polling import wait_for_socket
 from processing_core._serialize.packer import register_carrier
 from processing_core.errors import SerializationError
 
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from typing import Any, NoReturn
 
     from processing_core._network.connection import Pieces
@@ -81,24 +82,24 @@ class TLSSession:
                 self.flush()
                 return
 
-    def read_into(self, received: bytearray, size: int) -> int:
-        """Append received bytes, at most so many; 0 at the end that the other end has announced.
+    def read(self, add: Callable[[bytes], object], size: int) -> int:
+        """Give ``add`` received bytes, at most so many; 0 at the end that the other end announced.
 
         :raises ConnectionResetError: when the stream ended without that
         """
         with self._lock:
-            while (count := self._decrypt(received, size)) is None:
+            while (count := self._decrypt(add, size)) is None:
                 with suppress(BlockingIOError):
                     self.flush()
                 self._fill()
             return count
 
-    def _decrypt(self, received: bytearray, size: int) -> int | None:
+    def _decrypt(self, add: Callable[[bytes], object], size: int) -> int | None:
         self._begin_step()
         count: int | None = None
         try:
             data = self._session.read(size)
-            received += data
+            add(data)
             count = len(data)
         except ssl.SSLWantReadError:
             count = None
@@ -186,6 +187,9 @@ class TLSConnection(NetworkConnection[SendT_contra, RecvT_co]):
             self._tls.say_goodbye()
         super().close()
 
+    def _send_one(self, message: bytes | memoryview) -> None:
+        self._send(framed([message]))
+
     def _write(self, pieces: Pieces, sent: list[int]) -> None:
         # What is encrypted can only be sent, so a piece counts as sent from then on.
         self._flush()
@@ -210,8 +214,10 @@ class TLSConnection(NetworkConnection[SendT_contra, RecvT_co]):
             else:
                 return
 
-    def _fetch(self, size: int) -> int:
-        return self._tls.read_into(self._inbox.received, size)
+    def _fetch(self) -> int:
+        large = self._inbox.large()
+        size = READ_BYTES if large is None else min(READ_BYTES, large.missing)
+        return self._tls.read(self._inbox.add, size)
 
     @property
     def tls(self) -> ssl.SSLObject:

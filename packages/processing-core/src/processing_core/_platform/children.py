@@ -31,7 +31,7 @@ def open_pidfd(pid: int) -> int | None:
 
     :raises OSError: when there are no descriptors left
     """
-    if sys.platform == "linux":
+    if sys.platform == "linux" and hasattr(os, "pidfd_open"):  # not in builds for old kernels
         try:
             return os.pidfd_open(pid)
         except OSError as error:
@@ -230,7 +230,11 @@ class ServedChild(_Child):
         if self.poll() is not None:
             return
         try:
-            if self._pidfd is not None and sys.platform == "linux":
+            if (
+                self._pidfd is not None
+                and sys.platform == "linux"
+                and hasattr(signal, "pidfd_send_signal")
+            ):
                 signal.pidfd_send_signal(self._pidfd, signum)
             else:
                 os.kill(self.pid, signum)

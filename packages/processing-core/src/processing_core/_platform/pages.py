@@ -14,22 +14,42 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-__all__ = ["private_buffer", "private_bytes"]
+__all__ = ["private_buffer", "private_bytes", "private_space"]
 
 # glibc's malloc never keeps memory of this size for reuse (mallopt(3), M_MMAP_THRESHOLD).
 LARGE_BYTES = 32 << 20
 
-_new_bytes: Callable[[memoryview], bytes] | None = None
+_new_space: Callable[[int], tuple[bytes | bytearray, memoryview]] | None = None
 
 
 def private_bytes(view: memoryview) -> bytes:
     """The contents of a view as bytes."""
-    global _new_bytes  # noqa: PLW0603 - found out once
     if len(view) < LARGE_BYTES:
         return bytes(view)
-    if _new_bytes is None:
-        _new_bytes = _huge_page_copier() or bytes
-    return _new_bytes(view)
+    contents, space = private_space(len(view))
+    space[:] = view
+    return bytes(contents)  # no copy if it is bytes
+
+
+def private_space(size: int) -> tuple[bytes | bytearray, memoryview]:
+    """Memory for so many bytes: what will be its contents, and the view to fill it in by.
+
+    Large memory is not touched before it is filled in. Keep the contents as long as the view, and
+    show them to nobody before the view has done its work.
+    """
+    global _new_space  # noqa: PLW0603 - found out once
+    if size >= LARGE_BYTES:
+        if _new_space is None:
+            _new_space = _huge_page_space()
+            if _new_space is None:
+                _new_space = _plain_space
+        return _new_space(size)
+    return _plain_space(size)
+
+
+def _plain_space(size: int) -> tuple[bytearray, memoryview]:
+    contents = bytearray(size)
+    return contents, memoryview(contents)
 
 
 def private_buffer(view: memoryview) -> bytearray | mmap.mmap:
@@ -47,8 +67,8 @@ def private_buffer(view: memoryview) -> bytearray | mmap.mmap:
 
 if sys.platform == "linux":
 
-    def _huge_page_copier() -> Callable[[memoryview], bytes] | None:
-        """A function that copies into a bytes object made of huge pages; None where that cannot be.
+    def _huge_page_space() -> Callable[[int], tuple[bytes | bytearray, memoryview]] | None:
+        """A function that makes a bytes object of huge pages; None where that cannot be.
 
         PyBytes_FromStringAndSize without a source gives an object whose contents its only owner
         fills in before anybody else sees it, as the C API allows.
@@ -67,22 +87,20 @@ if sys.platform == "linux":
         # The characters of a bytes object follow its header; its size counts a final zero byte.
         header = bytes.__basicsize__ - 1
 
-        def copy(view: memoryview) -> bytes:
-            size = len(view)
-            result: bytes = new(None, size)
-            start = id(result) + header
+        def make(size: int) -> tuple[bytes, memoryview]:
+            contents: bytes = new(None, size)
+            start = id(contents) + header
             page = -(-start // mmap.PAGESIZE) * mmap.PAGESIZE
             # Advice only: where it is refused, the pages come one by one.
             length = (start + size - page) // mmap.PAGESIZE * mmap.PAGESIZE
             madvise(page, length, mmap.MADV_HUGEPAGE)
             target = (ctypes.c_char * size).from_address(start)
-            memoryview(target).cast("B")[:] = view
-            return result
+            return contents, memoryview(target).cast("B")
 
-        return copy
+        return make
 
 else:
 
-    def _huge_page_copier() -> Callable[[memoryview], bytes] | None:
+    def _huge_page_space() -> Callable[[int], tuple[bytes | bytearray, memoryview]] | None:
         """Huge pages cannot be asked for here."""
         return None

@@ -39,7 +39,7 @@ class SharedFile:
         :raises MemoryError: when this process has no room for the mapping; the descriptor is closed
         """
         try:
-            self.map = mmap.mmap(descriptor, size)
+            self.map: mmap.mmap = mmap.mmap(descriptor, size)
             status = os.fstat(descriptor)
             self._limited = os.fstatvfs(descriptor).f_blocks != 0
         except OSError as error:
@@ -47,9 +47,9 @@ class SharedFile:
             if error.errno in _NO_ROOM:
                 raise MemoryError(f"no room to map {size} bytes of shared memory") from error
             raise
-        self.identity = (status.st_dev, status.st_ino)
-        self.descriptor = descriptor
-        self.size = size
+        self.identity: tuple[int, int] = (status.st_dev, status.st_ino)
+        self.descriptor: int = descriptor
+        self.size: int = size
 
     @classmethod
     def create(cls, name: str, size: int, least: int) -> SharedFile:

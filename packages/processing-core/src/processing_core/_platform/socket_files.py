@@ -11,13 +11,42 @@ import sys
 __all__ = ["SocketFile", "fresh_path"]
 
 OWNER_ONLY = 0o600
+# Where temporary files go, by Python's documentation of tempfile.
+TEMPORARY_VARIABLES = ("TMPDIR", "TEMP", "TMP")
+TEMPORARY_FOLDERS = ("/tmp", "/var/tmp", "/usr/tmp", ".")  # noqa: S108 - a folder is made there
 
 
 def fresh_path() -> str:
-    """A path for a socket in a new folder that only this user can enter."""
-    import tempfile
+    """A path for a socket in a new folder that only this user can enter.
 
-    return os.path.join(tempfile.mkdtemp(prefix="processing-"), "listener")
+    :raises OSError: when there is no place for one
+    """
+    return os.path.join(_new_folder(), "listener")
+
+
+def _new_folder() -> str:
+    """As tempfile.mkdtemp(), whose import takes longer than all else that a listener needs."""
+    module = sys.modules.get("tempfile")
+    chosen = None if module is None else module.tempdir
+    places = [chosen, *map(os.environ.get, TEMPORARY_VARIABLES), *TEMPORARY_FOLDERS]
+    first: OSError | None = None
+    for place in filter(None, places):
+        try:
+            return _make_folder(os.path.abspath(os.fsdecode(place)))
+        except OSError as error:
+            first = first or error
+    assert first is not None
+    raise first
+
+
+def _make_folder(place: str) -> str:
+    while True:
+        path = os.path.join(place, f"processing-{os.urandom(6).hex()}")
+        try:
+            os.mkdir(path, 0o700)
+        except FileExistsError:
+            continue
+        return path
 
 
 class SocketFile:

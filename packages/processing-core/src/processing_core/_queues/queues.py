@@ -130,7 +130,8 @@ class Queue(_Shared[ItemT]):
             raise MisuseError("put_many() is for queues without maxsize and max_bytes")
         self._put_many(iterable)
 
-    putMany = putmany = put_many
+    putMany = put_many
+    putmany = put_many
 
     def get_nowait(self) -> ItemT:
         """Remove the oldest item if there is one at once. :raises queue.Empty: if not"""
@@ -185,12 +186,15 @@ class Queue(_Shared[ItemT]):
         if not self._closed:
             raise MisuseError("join_thread() may be called only after close()")
 
-    joinThread = jointhread = join_thread
+    joinThread = join_thread
+    jointhread = join_thread
 
     def cancel_join_thread(self) -> None:
         """Do nothing: a process that has put items never waits for anybody at its end."""
 
-    cancelJoin = canceljoin = cancelJoinThread = cancel_join_thread
+    cancelJoin = cancel_join_thread
+    canceljoin = cancel_join_thread
+    cancelJoinThread = cancel_join_thread
 
     def __repr__(self) -> str:
         state = "closed" if self._closed else f"qsize={self.qsize()}"

@@ -38,6 +38,7 @@ from processing_core._ring.layout import (
     BYTES_IN,
     BYTES_OUT,
     DONE,
+    DOZING,
     GETTERS,
     HEAD,
     JOINERS,
@@ -60,6 +61,7 @@ __all__ = [
     "BELL",
     "CROWDED_LOOK_SECONDS",
     "FOR_MESSAGES",
+    "FOR_RECEIVER",
     "FOR_REPORTS",
     "FOR_ROOM",
     "Channel",
@@ -80,6 +82,8 @@ LOOK_SECONDS = 1.0
 CROWDED_LOOK_SECONDS = 0.01
 # What sleepers wait for; the indexes of their lists and semaphores.
 FOR_MESSAGES, FOR_ROOM, FOR_REPORTS = range(3)
+# What a consumer that dozes sleeps on; it has one place.
+FOR_RECEIVER = 3
 BELL = b"!"
 # Two mutexes need stores to be seen in their order, which these processors promise.
 ORDERED = ("x86_64", "amd64", "i386", "i586", "i686")
@@ -217,6 +221,10 @@ class Channel:
         self._sleepers[FOR_MESSAGES].recover()
         self._wake(FOR_MESSAGES)
         self._ring_bells()
+        if self._has_messages() and not self._words[PUTTERS] & ATTENTION:
+            # Perhaps the dead had taken a receiver off the list and not rung yet. Where there is
+            # none, a bell too many does no harm.
+            self._mailbox.put(BELL, [])
 
     def _recover_getting(self) -> None:
         self._sleepers[FOR_ROOM].recover()
@@ -270,7 +278,18 @@ class Channel:
             for _ in range(count):
                 if not self._wake(FOR_MESSAGES):
                     break
+        # A receiver that sleeps is woken once, and before that it is off the list: awake at once,
+        # on this processor perhaps, it then need not wait for this guard.
+        if waiting & DOZING:
+            self._words[GETTERS] &= ~DOZING
+            semaphore = self._semaphore(FOR_RECEIVER, 0)
+            if semaphore is not None:
+                semaphore.release()
         if waiting & ATTENTION:
+            if not self._words[PUTTERS] & ATTENTION:
+                self._words[GETTERS] &= ~ATTENTION
+                self._mailbox.put(BELL, [])
+                return
             self._order_stores()
             # If there are others, the bell was rung for them.
             if len(self._ring) <= count or not self._base:

@@ -16,12 +16,13 @@ assert sys.platform != "win32"
 from processing_core._clock import checked_timeout
 from processing_core._generic import TYPE_CHECKING, Container, ItemT
 from processing_core._platform.patience import BUDGETS
-from processing_core._ring.channel import FOR_MESSAGES, LOOK_SECONDS, LOOKS
-from processing_core._ring.layout import ATTENTION, GETTERS, HEAD, PUTTERS, TAIL
+from processing_core._ring.channel import FOR_MESSAGES, FOR_RECEIVER, LOOK_SECONDS, LOOKS
+from processing_core._ring.layout import ATTENTION, DOZING, GETTERS, HEAD, PUTTERS, TAIL
 
 if TYPE_CHECKING:
     from collections.abc import Callable
 
+    from processing_core._platform.semlocks import SemLock
     from processing_core._ring.messages import MessageChannel
 
 __all__ = ["Receiver"]
@@ -37,11 +38,22 @@ class Receiver(Container[ItemT]):
 
     :param look: whether to look at the queue, before sleeping, for as long as that has paid so far;
         other threads cannot run meanwhile
+    :param doze: for how many seconds of a wait at most it may sleep without ``sleep``, woken by
+        messages only, which costs less
 
     Not for several threads at once.
     """
 
-    __slots__ = ("_bell_may_be_there", "_channel", "_look", "_sleep", "_words")
+    __slots__ = (
+        "_bell_may_be_there",
+        "_channel",
+        "_doze",
+        "_look",
+        "_post_may_be_there",
+        "_semaphore",
+        "_sleep",
+        "_words",
+    )
 
     def __init__(
         self,
@@ -49,12 +61,17 @@ class Receiver(Container[ItemT]):
         sleep: Callable[[float], bool | None],
         *,
         look: bool = True,
+        doze: float = 0.0,
     ) -> None:
         self._channel = channel
         self._words = channel._words
         self._sleep = sleep
         self._look = look
+        self._doze = doze
         self._bell_may_be_there = False
+        # What it dozes on, made when it first does, where there are such semaphores.
+        self._semaphore: SemLock | None = None
+        self._post_may_be_there = False
 
     @property
     def descriptor(self) -> int:
@@ -98,13 +115,19 @@ class Receiver(Container[ItemT]):
             patience.learn(way, start, found=True)
             return True
         learnt = False
+        doze = self._doze
         while True:
             left = LOOK_SECONDS
             if limit is not None:
                 left = min(left, limit - time.monotonic())
             if left <= 0:
                 return False
-            stop = self._listen_and_sleep(left)
+            stop: bool | None = False
+            if doze:
+                self._sleep_on_semaphore(min(left, doze))
+                doze = 0.0
+            else:
+                stop = self._listen_and_sleep(left)
             if not learnt:
                 learnt = True
                 patience.learn(way, start, found=False)
@@ -132,7 +155,10 @@ class Receiver(Container[ItemT]):
                 return False
             return self._sleep(left)
         finally:
-            channel._putting.run(self._stop_listening)
+            if words[GETTERS] & ATTENTION:
+                channel._putting.run(self._stop_listening)
+            else:
+                self._bell_may_be_there = True  # a producer has rung
 
     def _listen(self) -> bool:
         """With the producers' guard: from now on who puts rings; False if there is a message."""
@@ -148,9 +174,45 @@ class Receiver(Container[ItemT]):
         """With the producers' guard: nobody need ring any more."""
         if self._words[PUTTERS] & ATTENTION:
             return  # somebody has asked for the descriptor meanwhile
+        if not self._words[GETTERS] & ATTENTION:
+            self._bell_may_be_there = True  # a producer has rung just now
+            return
         self._words[GETTERS] &= ~ATTENTION
         if self.ready():
             # What belongs to messages is in the mailbox, too, so the bell stays for the moment.
             self._bell_may_be_there = True
         else:
             self._channel._mailbox.empty()
+
+    def _sleep_on_semaphore(self, left: float) -> None:
+        channel = self._channel
+        semaphore = self._semaphore
+        if semaphore is None:
+            semaphore = self._semaphore = channel._semaphore(FOR_RECEIVER, 0, fresh=True)
+            if semaphore is None:
+                self._doze = 0.0
+                return
+        try:
+            if channel._putting.run(self._begin_to_doze):
+                semaphore.acquire(True, left)
+        finally:
+            if self._words[GETTERS] & DOZING:
+                channel._putting.run(self._end_dozing)
+
+    def _begin_to_doze(self) -> bool:
+        """With the producers' guard: from now on who puts posts; False if there is a message."""
+        if self.ready():
+            return False
+        if self._post_may_be_there:
+            assert self._semaphore is not None
+            self._semaphore.acquire(False)
+            self._post_may_be_there = False
+        self._words[GETTERS] |= DOZING
+        return True
+
+    def _end_dozing(self) -> None:
+        """With the producers' guard: nobody need post any more."""
+        if self._words[GETTERS] & DOZING:
+            self._words[GETTERS] &= ~DOZING
+        else:
+            self._post_may_be_there = True  # a producer has posted just now

@@ -64,7 +64,7 @@ class Companion:
     __slots__ = ("descriptor",)
 
     def __init__(self, descriptor: int) -> None:
-        self.descriptor = descriptor
+        self.descriptor: int = descriptor
 
     def __del__(self) -> None:
         os.close(self.descriptor)

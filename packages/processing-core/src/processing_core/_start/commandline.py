@@ -6,6 +6,7 @@ import os
 import sys
 
 from processing_core._runtime import runtime
+from processing_core.errors import StartError
 
 __all__ = ["MARK", "child_command", "child_role", "executable"]
 
@@ -46,9 +47,20 @@ def interpreter_options() -> list[str]:
 
 
 def child_command(role: str, descriptors: list[int]) -> list[str]:
-    """The command that runs a child in its role: "spawn" or "forkserver"."""
+    """The command that runs a child in its role: "spawn" or "forkserver".
+
+    :raises StartError: in a frozen program whose child would not know that it is one
+    """
     numbers = [str(int(descriptor)) for descriptor in descriptors]
     if getattr(sys, "frozen", False):
+        if not runtime.freeze_support_called:
+            raise StartError(
+                "a frozen program starts itself again as a child, which has to find out that it is "
+                "one before it does anything else. Add\n"
+                "    if __name__ == '__main__':\n"
+                "        freeze_support()  # from processing; first of all\n"
+                "or choose the start method fork, which does not start the program again"
+            )
         return [executable(), MARK, role, *numbers]
     # The child must find the library where this process found it, wherever its own path leads.
     home = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))

@@ -147,7 +147,7 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
             raise StartError("the fork server died as soon as it was started")
         try:
             return _launch_by(server, process, dies_with_parent)
-        except ConnectionError as error:
+        except (ConnectionError, _NoAnswerError) as error:
             raise StartError("the fork server died as soon as it was started") from error
 
 

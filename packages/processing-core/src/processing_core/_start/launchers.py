@@ -1,8 +1,11 @@
-"""Owns the way from the name of a start method to the function that starts a child by it."""
+"""Owns the way from the name of a start method to the function that starts a child by it.
+
+Only the launcher in use is imported: a child needs none. The imports are statements, because what
+freezes programs looks for those.
+"""
 
 from __future__ import annotations
 
-import importlib
 import sys
 
 from processing_core._start.methods import checked_method
@@ -13,15 +16,23 @@ if TYPE_CHECKING:
 
 __all__ = ["launcher"]
 
-_MODULES = {
-    "fork": "fork",
-    "spawn": "spawn_windows" if sys.platform == "win32" else "spawn",
-    "forkserver": "forkserver",
-}
-
 
 def launcher(method: str) -> Launcher:
-    """The launcher of a start method. Only the one in use is imported: a child needs none."""
-    module = importlib.import_module(f"processing_core._start.{_MODULES[checked_method(method)]}")
-    found: Launcher = module.launch
-    return found
+    """The launcher of a start method.
+
+    :raises InvalidArgument: (a ValueError) when the platform has no such method
+    """
+    checked_method(method)
+    if sys.platform == "win32":
+        # Only here, as all of them: see above.
+        from processing_core._start.spawn_windows import launch
+    elif method == "fork":
+        # Only here: see above.
+        from processing_core._start.fork import launch
+    elif method == "spawn":
+        # Only here: see above.
+        from processing_core._start.spawn import launch
+    else:
+        # Only here: see above.
+        from processing_core._start.forkserver import launch
+    return launch

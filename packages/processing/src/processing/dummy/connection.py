@@ -143,7 +143,8 @@ class Connection:
             raise ValueError(f"offset {offset}, size {size}: not within {length} bytes")
         outgoing.put(bytes(view[offset : offset + size]))
 
-    sendBytes = sendbytes = send_bytes
+    sendBytes = send_bytes
+    sendbytes = send_bytes
 
     def recv_bytes(self, maxlength: int | None = None) -> Any:
         """Receive what was sent with ``send_bytes``.
@@ -158,7 +159,8 @@ class Connection:
             raise OSError(f"a message of {len(message)} bytes is longer than maxlength={maxlength}")
         return message
 
-    recvBytes = recvbytes = recv_bytes
+    recvBytes = recv_bytes
+    recvbytes = recv_bytes
 
     def recv_bytes_into(self, buf: Buffer, offset: int = 0) -> int:
         """Receive bytes into a writable buffer, from ``offset`` on; returns how many there are.
@@ -177,7 +179,8 @@ class Connection:
         view[offset : offset + len(message)] = message
         return len(message)
 
-    recvBytesInto = recvbytes_into = recv_bytes_into
+    recvBytesInto = recv_bytes_into
+    recvbytes_into = recv_bytes_into
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether there is something to receive, or the end; ``timeout`` in seconds, None: ever."""

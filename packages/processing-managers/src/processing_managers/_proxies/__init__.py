@@ -1,0 +1,1 @@
+"""Proxies: what clients have of objects in a manager's process."""

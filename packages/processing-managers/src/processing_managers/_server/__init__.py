@@ -1,0 +1,1 @@
+"""The server's side: what runs in a manager's process."""

@@ -1,0 +1,123 @@
+"""Owns what requests and replies look like, over rings and over connections alike.
+
+A request is a header and a pickle. So is a reply. Both are ``bytes`` where that is possible. What
+has descriptors or large buffers beside its pickle travels as a ``Loaded``, which is unpickled while
+its message is, and keeps an exception that this raises: so a request or a reply that cannot be
+unpickled is known by its header all the same, and its caller is told.
+"""
+
+from __future__ import annotations
+
+from struct import Struct
+
+from processing_core.lowlevel import Packer, PickleBuffer, loads, register_carrier
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+__all__ = [
+    "ABANDON",
+    "BATCH",
+    "CALL",
+    "FAILURE",
+    "FORKED",
+    "IDENT",
+    "LINK",
+    "NONE",
+    "ORDERED",
+    "PICKLED",
+    "RELEASE",
+    "REPLY",
+    "REQUEST",
+    "SERVER",
+    "UNLINK",
+    "VALUE",
+    "Loaded",
+    "Shipment",
+    "read_body",
+]
+
+# Requests: the link that it comes over, the object it is for, the number that its reply has, and
+# what it is.
+REQUEST = Struct("<QQIB")
+# A call of a method: (name, arguments) or (name, arguments, keyword arguments).
+CALL = 0
+# As CALL, but not before the earlier ones of this kind from the link to the object are done.
+ORDERED = 1
+# Many calls, done one after the other: (number of the object, name, arguments, keyword arguments).
+# The reply has a list of results, and in a dictionary those that are PICKLED or a FAILURE.
+BATCH = 2
+# The client has given up references: their numbers in a row; instead of the link the session is
+# named. No reply.
+RELEASE = 3
+# The client does not wait for the reply to this number any more. No reply.
+ABANDON = 4
+# A thread of the client has ended, and its link with it. No reply.
+UNLINK = 5
+# Not bytes but tuples, for they carry descriptors.
+# (LINK, session, link, owner, slot for replies): a thread of a client begins.
+# (FORKED, session, new session, description, connection): a client forks.
+LINK = 6
+FORKED = 7
+
+# Replies: the number of the request and how it went.
+REPLY = Struct("<IB")
+VALUE = 0
+NONE = 1
+FAILURE = 2
+# Only within the reply to a batch: a pickle of its own.
+PICKLED = 3
+
+IDENT = Struct("<Q")
+# The number of the server itself among its objects.
+SERVER = 0
+
+
+class Shipment:
+    """A message whose pickle has descriptors or large buffers beside it."""
+
+    __slots__ = ("header", "packer")
+
+    def __init__(self, header: bytes, packer: Packer) -> None:
+        self.header: bytes = header
+        self.packer: Packer = packer
+
+
+class Loaded:
+    """A shipment that has arrived: its header, and the object or the exception of unpickling."""
+
+    __slots__ = ("error", "header", "value")
+
+    def __init__(self, header: bytes, data: bytes, buffers: list[Any]) -> None:
+        self.header: bytes = header
+        self.value: Any = None
+        self.error: Exception | None = None
+        try:
+            self.value = loads(data, buffers=buffers)
+        except Exception as error:  # noqa: BLE001 - unpickling runs code of others
+            self.error = error
+
+
+def _ship(shipment: Shipment, outer: Packer) -> tuple[Any, ...]:
+    inner = shipment.packer
+    # The inner pickle knows its descriptors by their place, so they must be the first.
+    assert not outer.descriptors
+    outer.descriptors.extend(inner.descriptors)
+    outer.cargo.extend(inner.cargo)
+    outer.companions.update(inner.companions)
+    buffers = [PickleBuffer(view) for view in inner.buffers]
+    return Loaded, (shipment.header, b"".join(inner.pieces), buffers)
+
+
+register_carrier(Shipment, _ship)
+
+
+def read_body(message: bytes | Loaded, header_size: int) -> Any:
+    """The object that came behind the header. Raises what its unpickling raises."""
+    if type(message) is bytes:
+        return loads(memoryview(message)[header_size:])
+    assert isinstance(message, Loaded)
+    if message.error is not None:
+        raise message.error
+    return message.value
