@@ -62,8 +62,6 @@ def test_results_before_the_death_are_kept(make_pool: Any, tmp_path: Any) -> Non
     assert "die_at_500(500)" in str(found[500])
 
 
-
-
 def test_lost_tasks_are_tried_again(make_pool: Any, tmp_path: Any) -> None:
     path = str(tmp_path / "died")
     pool = make_pool(2, retries=1)

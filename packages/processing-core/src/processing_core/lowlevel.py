@@ -29,8 +29,8 @@ from processing_core._serialize.transfer import is_starting_child, take_descript
 from processing_core._start.hooks import on_child_start
 
 if sys.platform != "win32":
-    from processing_core._memory.arena import Block, allocate, allocate_filled
     from processing_core._generic import ItemT
+    from processing_core._memory.arena import Block, allocate, allocate_filled
     from processing_core._platform import holds
     from processing_core._platform.patience import Patience
     from processing_core._platform.pthreads import pthreads

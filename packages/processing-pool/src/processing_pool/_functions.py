@@ -9,7 +9,7 @@ from types import BuiltinFunctionType, FunctionType
 assert sys.platform != "win32"
 
 from processing_core import SerializationError
-from processing_core.lowlevel import Packer, loads, pack
+from processing_core.lowlevel import Packer, pack
 from processing_pool import _wire as wire
 from processing_pool._by_value import dumps_by_value, serialize
 from processing_pool._context_values import InContext
@@ -53,7 +53,10 @@ class Function:
             if type(payload) is tuple:
                 args, kwds = payload, {}
             elif type(payload) is bytes:
-                args, kwds = loads(payload)
+                # Only here: few pools have to describe a task.
+                from processing_pool._showing import load_for_show
+
+                args, kwds = load_for_show(payload)
             else:
                 return f"{self.name}(...)"
             words = [_short(each) for each in args]
