@@ -326,6 +326,7 @@ class Server:
         with state_lock:
             self._links.pop(link.number, None)
             link.session.links.pop(link.number, None)
+            link.spare = None  # it refers to the link
 
     # Clients
 
