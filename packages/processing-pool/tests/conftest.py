@@ -1,4 +1,4 @@
-"""Fixtures of processing-pool's tests; the testkit's plugin brings `start_method` and the leak check.
+"""Fixtures of processing-pool's tests; the testkit's plugin brings `start_method`, the leak check.
 
 What runs in workers is in pool_tasks.py, without pytest, so that workers need not import the tests.
 """

@@ -12,6 +12,8 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
+assert sys.platform != "win32"
+
 from processing_core import Queue, TimeoutError, current_process
 from processing_pool import Pool, worker_state
 
@@ -94,7 +96,7 @@ def get_state() -> Any:
 
 
 def append_line(path: str, line: str) -> None:
-    with open(path, "a") as file:
+    with Path(path).open("a") as file:
         file.write(f"{line}\n")
 
 
@@ -224,27 +226,31 @@ def do_leave(*_: object) -> None:
 
 
 def do_kill(*_: object) -> None:
-    os.kill(os.getpid(), signal.SIGKILL)
+    if sys.platform != "win32":
+        os.kill(os.getpid(), signal.SIGKILL)
 
 
 def do_crash(*_: object) -> None:
-    import resource
+    if sys.platform != "win32":
+        import resource
 
-    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    signal.signal(signal.SIGSEGV, signal.SIG_DFL)
-    os.kill(os.getpid(), signal.SIGSEGV)
+        resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+        signal.signal(signal.SIGSEGV, signal.SIG_DFL)
+        os.kill(os.getpid(), signal.SIGSEGV)
 
 
 def do_stop(*_: object) -> None:
-    os.kill(os.getpid(), signal.SIGSTOP)
+    if sys.platform != "win32":
+        os.kill(os.getpid(), signal.SIGSTOP)
 
 
 def do_exhaust(*_: object) -> None:
-    import resource
+    if sys.platform != "win32":
+        import resource
 
-    limit = 1 << 30
-    resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
-    bytearray(4 << 30)
+        limit = 1 << 30
+        resource.setrlimit(resource.RLIMIT_AS, (limit, resource.getrlimit(resource.RLIMIT_AS)[1]))
+        bytearray(4 << 30)
 
 
 def die_at_500(number: int) -> int:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import threading
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -33,7 +34,7 @@ def test_apply_returns_what_the_function_returns(pool: Pool) -> None:
 
 
 def test_apply_raises_what_the_function_raises_with_its_traceback(pool: Pool) -> None:
-    with pytest.raises(LookupError, match="^'?no'?$") as caught:
+    with pytest.raises(LookupError, match=r"^'?no'?$") as caught:
         pool.apply(tasks.fail, ("no",))
     assert isinstance(caught.value.__cause__, RemoteTraceback)
     assert "in fail" in str(caught.value.__cause__)
@@ -97,7 +98,7 @@ def test_map_raises_the_first_failure(pool: Pool) -> None:
 
 def test_map_can_return_exceptions(pool: Pool) -> None:
     for size in (None, 1, 10):
-        found = pool.map(tasks.fail_if_odd, range(51), size, return_exceptions=True)
+        found: list[Any] = pool.map(tasks.fail_if_odd, range(51), size, return_exceptions=True)
         assert [each for each in found if isinstance(each, int)] == list(range(0, 51, 2))
         assert [str(each) for each in found[1::2]] == [f"{n} is odd" for n in range(1, 51, 2)]
 
@@ -159,7 +160,7 @@ def test_a_callback_that_raises_is_shown_and_the_pool_goes_on(
     pool: Pool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     shown: list[Any] = []
-    monkeypatch.setattr(sys, "excepthook", lambda kind, error, trace: shown.append(kind))
+    monkeypatch.setattr(sys, "excepthook", lambda *of: shown.append(of[0]))
 
     def bad(_: Any) -> None:
         raise KeyError
@@ -173,10 +174,11 @@ def test_a_callback_cannot_wait_for_the_pool(pool: Pool) -> None:
     seen: list[Any] = []
 
     def wait(_: Any) -> None:
-        for attempt in (
+        attempts: tuple[Callable[[], int], ...] = (
             lambda: pool.apply(tasks.square, (2,)),
             lambda: next(pool.imap(tasks.square, [2])),
-        ):
+        )
+        for attempt in attempts:
             try:
                 attempt()
             except MisuseError as error:
@@ -265,8 +267,9 @@ def test_a_block_ends_with_close_and_join(start_method: str) -> None:
 
 
 def test_a_block_that_is_left_by_an_exception_ends_by_terminate(start_method: str) -> None:
-    with pytest.raises(KeyError), Pool(2, context=start_method) as pool:
-        result = pool.apply_async(tasks.hang)
+    pool = Pool(2, context=start_method)
+    result = pool.apply_async(tasks.hang)
+    with pytest.raises(KeyError), pool:
         raise KeyError
     with pytest.raises(ProcessError, match="terminated"):
         result.get(0)
@@ -397,9 +400,8 @@ def test_many_threads_may_use_it(pool: Pool) -> None:
     failures: list[Any] = []
 
     def use(start: int) -> None:
-        for number in range(start, start + 100):
-            if pool.apply(tasks.square, (number,)) != number * number:
-                failures.append(number)
+        numbers = range(start, start + 100)
+        failures.extend(n for n in numbers if pool.apply(tasks.square, (n,)) != n * n)
 
     threads = [threading.Thread(target=use, args=(n * 1000,)) for n in range(6)]
     for thread in threads:

@@ -87,8 +87,9 @@ def test_stats_tell_what_is_going_on(make_pool: Any, tmp_path: Any) -> None:
 
 def test_stacks_tell_what_workers_are_doing(pool: Pool) -> None:
     begun: Queue[int] = Queue()
-    pool.apply_async(tasks.say_and_hang, (begun,))
+    hanging = pool.apply_async(tasks.say_and_hang, (begun,))
     pid = begun.get()
+    assert not hanging.ready()
     wait_until(lambda: len(pool.dump_stacks()) == 2)
     found = pool.dump_stacks()
     assert "hang" in found[pid]
@@ -194,7 +195,7 @@ def test_context_variables_are_seen_when_asked(make_pool: Any) -> None:
         assert pool.map(tasks.read_variable_with, range(3)) == ["changed"] * 3
         bad: Any = lambda: None  # noqa: E731
         tasks.VARIABLE.set(bad)
-        with pytest.raises(SerializationError, match="pool_tasks.VARIABLE"):
+        with pytest.raises(SerializationError, match=r"pool_tasks\.VARIABLE"):
             pool.apply(tasks.read_variable)
     finally:
         tasks.VARIABLE.reset(token)

@@ -7,6 +7,7 @@ import os
 import signal
 import sys
 import warnings
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -72,8 +73,8 @@ def test_the_interpreter_ends_with_a_pool_alive(start_method: str) -> None:
 def test_a_pool_that_is_collected_ends(start_method: str) -> None:
     pool = Pool(2, context=start_method)
     pids = [worker.pid for worker in pool.stats().workers]
+    del pool
     with pytest.warns(ResourceWarning, match="unclosed"):
-        del pool
         gc.collect()
     wait_until(lambda: not any(map(exists, pids)))
 
@@ -142,8 +143,7 @@ def test_the_workers_of_a_killed_process_end(start_method: str, tmp_path: Any) -
 
 def runs(pid: int) -> bool:
     try:
-        with open(f"/proc/{pid}/stat") as file:
-            return file.read().rpartition(")")[2].split()[0] != "Z"
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
     except FileNotFoundError:
         return False
 

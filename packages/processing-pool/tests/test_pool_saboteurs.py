@@ -95,7 +95,7 @@ def test_when_it_is_pickled_or_unpickled_here(pool: Pool, act: str) -> None:
     bad = tasks.Local(function, when="pickling")
     with pytest.raises((SerializationError, SystemExit)):
         pool.apply(tasks.same, (bad,))
-    found = pool.map(tasks.pid_of_worker, [1, bad, 3], 1, return_exceptions=True)
+    found: list[Any] = pool.map(tasks.pid_of_worker, [1, bad, 3], 1, return_exceptions=True)
     assert isinstance(found[1], SerializationError)
     with pytest.raises(SerializationError):
         pool.apply(tasks.give, (function, "unpickling"))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import pickle
 from collections import OrderedDict
 from pathlib import PurePosixPath
@@ -14,13 +15,13 @@ from processing_pool._showing import load_for_show
 
 class Dangerous:
     def __reduce__(self) -> tuple[Any, ...]:
-        return exit, (1,)
+        return os._exit, (1,)
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))
 def test_nothing_is_run(protocol: int) -> None:
     data = pickle.dumps(((1, "two", [3.0, None], Dangerous()), {"key": Dangerous()}), protocol)
-    assert repr(load_for_show(data)) == "((1, 'two', [3.0, None], <exit>), {'key': <exit>})"
+    assert repr(load_for_show(data)) == "((1, 'two', [3.0, None], <_exit>), {'key': <_exit>})"
 
 
 @pytest.mark.parametrize("protocol", range(pickle.HIGHEST_PROTOCOL + 1))

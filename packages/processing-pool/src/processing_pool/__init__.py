@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
+import sys
+
 from processing_pool.__about__ import __version__ as __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from processing_pool._buffer import IMapIterator as IMapIterator
-    from processing_pool._executor import PoolExecutor as PoolExecutor
-    from processing_pool._pool import Pool as Pool
-    from processing_pool._pool import ThreadPool as ThreadPool
-    from processing_pool._results import AsyncResult as AsyncResult
-    from processing_pool._results import MapResult as MapResult
-    from processing_pool._stats import PoolStats as PoolStats
-    from processing_pool._stats import WorkerStats as WorkerStats
-    from processing_pool._worker import worker_state as worker_state
+    if sys.platform != "win32":
+        from processing_pool._buffer import IMapIterator as IMapIterator
+        from processing_pool._executor import PoolExecutor as PoolExecutor
+        from processing_pool._pool import Pool as Pool
+        from processing_pool._pool import ThreadPool as ThreadPool
+        from processing_pool._results import AsyncResult as AsyncResult
+        from processing_pool._results import MapResult as MapResult
+        from processing_pool._stats import PoolStats as PoolStats
+        from processing_pool._stats import WorkerStats as WorkerStats
+        from processing_pool._worker import worker_state as worker_state
     from processing_pool.errors import TaskCancelled as TaskCancelled
     from processing_pool.errors import TaskTimeout as TaskTimeout
     from processing_pool.errors import WorkerLost as WorkerLost
@@ -37,6 +40,8 @@ else:
     def __getattr__(name):
         # What a pool needs is imported when the first is made; a worker needs only its part of it.
         if name in _HOMES:
+            if sys.platform == "win32" and _HOMES[name] != "errors":
+                raise NotImplementedError(f"{name} is not available on Windows yet")
             import importlib
 
             module = importlib.import_module(f"{__name__}.{_HOMES[name]}")

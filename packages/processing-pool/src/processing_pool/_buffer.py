@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import _thread
 import contextlib
+import sys
 import threading
 import time
 import weakref
 from collections import deque
+
+assert sys.platform != "win32"
 
 from processing_core import MisuseError, SerializationError, TimeoutError
 from processing_pool._results import Base, Failure, resolve, seconds_left

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from concurrent.futures import Executor, Future
+
+assert sys.platform != "win32"
 
 from processing_pool.errors import TaskCancelled
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 import warnings
+
+assert sys.platform != "win32"
 
 from processing_core import MisuseError, ProcessError
 from processing_pool._buffer import IMapIterator

@@ -6,9 +6,12 @@ of other iterables by a thread, as their ``__next__`` may.
 
 from __future__ import annotations
 
+import sys
 import threading
 from collections import deque
 from itertools import islice
+
+assert sys.platform != "win32"
 
 from processing_core import ClosedError
 from processing_pool import _wire as wire

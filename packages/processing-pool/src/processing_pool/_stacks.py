@@ -30,7 +30,10 @@ SILENCE_SECONDS = 0.03
 
 def _signal() -> signal.Signals | int:
     # One that no program is likely to use itself.
-    return signal.SIGRTMAX - 3 if sys.platform == "linux" else signal.SIGUSR2
+    if sys.platform == "linux":
+        return signal.SIGRTMAX - 3
+    else:
+        return signal.SIGUSR2
 
 
 def show_stacks_on_signal(writer: Connection[Any, Any]) -> None:

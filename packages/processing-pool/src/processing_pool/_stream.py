@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 from processing_pool import _wire as wire
 from processing_pool._buffer import Buffer
 from processing_pool._results import Failure, open_outcome

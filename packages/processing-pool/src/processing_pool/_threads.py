@@ -11,6 +11,8 @@ import traceback
 import weakref
 from collections import deque
 
+assert sys.platform != "win32"
+
 from processing_core import ClosedError, MisuseError
 from processing_pool import _wire as wire
 from processing_pool._functions import Function

@@ -146,7 +146,7 @@ class MessageChannel(Container[ItemT], ParcelChannel):
         return position
 
     def _put_packed(self, packed: bytes | Packer) -> None:
-        """Put what pack() has made of an object; on channels without a limit. As often as wanted."""
+        """Put what pack() has made of an object, again and again; on channels without a limit."""
         if isinstance(packed, Packer) or len(packed) > INLINE_BYTES:
             self._put_parcel(packed, None)
         else:
