@@ -71,11 +71,10 @@ def test_the_interpreter_ends_with_a_pool_alive(start_method: str) -> None:
 
 
 def test_a_pool_that_is_collected_ends(start_method: str) -> None:
-    pool = Pool(2, context=start_method)
-    pids = [worker.pid for worker in pool.stats().workers]
-    del pool
+    pools = [Pool(2, context=start_method)]
+    pids = [worker.pid for worker in pools[0].stats().workers]
     with pytest.warns(ResourceWarning, match="unclosed"):
-        gc.collect()
+        pools.clear()
     wait_until(lambda: not any(map(exists, pids)))
 
 
