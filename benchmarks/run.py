@@ -2,7 +2,7 @@
 
     python benchmarks/run.py [GROUP ...] [--quick] [--json FILE]
 
-The groups are pipes, connections, queues, locks, sharedctypes, managers, logging, start and
+The groups are pipes, connections, queues, locks, sharedctypes, managers, pool, logging, start and
 import.
 
 Speeds are reported, not asserted: a missed target is marked and the exit code is 0. It is 1 if
@@ -27,6 +27,7 @@ import bench_locks
 import bench_logging
 import bench_managers
 import bench_pipes
+import bench_pool
 import bench_queues
 import bench_sharedctypes
 import bench_start
@@ -39,6 +40,7 @@ GROUPS = {
     "locks": bench_locks.measurements,
     "sharedctypes": bench_sharedctypes.measurements,
     "logging": bench_logging.measurements,
+    "pool": bench_pool.measurements,
     "managers": bench_managers.measurements,
     "start": bench_start.measurements,
     "import": bench_import.measurements,

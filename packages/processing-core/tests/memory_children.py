@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Any
 
@@ -43,3 +44,17 @@ def allocate_for_ever(connection: Any) -> None:
         connection.send((number, block))
         del kept[:-3]
         number += 1
+
+
+def collect_in_a_cycle(connection: Any) -> None:
+    """Receive a block, and have it collected together with its arena's file, in any order."""
+    failures: list[str] = []
+    sys.unraisablehook = lambda failure: failures.append(repr(failure.exc_value))
+    for _ in range(20):
+        block = connection.recv()
+        cycle: list[Any] = [block, block.arena.file, block.arena]
+        cycle.append(cycle)
+        del cycle, block
+        gc.collect()
+        connection.send("collected")
+    connection.send(failures)

@@ -131,6 +131,16 @@ def test_a_child_uses_the_block_it_was_given(start: Starter, pipe: tuple[Any, An
     process.join()
 
 
+def test_an_arena_in_a_cycle_is_closed_once(start: Starter, pipe: tuple[Any, Any]) -> None:
+    """Garbage collection may close the file before the arena that it is of."""
+    process = start(memory_children.collect_in_a_cycle, pipe[1])
+    for _ in range(20):
+        pipe[0].send(allocate(64))
+        assert pipe[0].recv() == "collected"
+    assert pipe[0].recv() == []
+    process.join()
+
+
 def test_a_block_is_not_used_again_while_a_process_has_it(arena: Arena, conversation: Any) -> None:
     before = used(arena)
     for _ in range(3):

@@ -23,8 +23,9 @@ def test_the_version_is_that_of_the_metadata() -> None:
     assert processing_pool.__version__ == importlib.metadata.version("processing-pool")
 
 
-def test_nothing_but_the_version_is_exported() -> None:
-    assert processing_pool.__all__ == ["__version__"]
+def test_every_exported_name_is_there() -> None:
+    assert all(hasattr(processing_pool, name) for name in processing_pool.__all__)
+    assert set(processing_pool.__all__) <= set(dir(processing_pool))
 
 
 def test_importing_starts_nothing() -> None:

@@ -29,11 +29,13 @@ from processing_core._serialize.transfer import is_starting_child, take_descript
 from processing_core._start.hooks import on_child_start
 
 if sys.platform != "win32":
+    from processing_core._generic import ItemT
     from processing_core._memory.arena import Block, allocate, allocate_filled
     from processing_core._platform import holds
     from processing_core._platform.patience import Patience
     from processing_core._platform.pthreads import pthreads
     from processing_core._platform.shared_file import SharedFile
+    from processing_core._ring.messages import MessageChannel
     from processing_core._ring.receiver import Receiver
     from processing_core._sync.semaphores import (
         ROOM_BYTES,
@@ -72,12 +74,22 @@ if sys.platform != "win32":
         "on_fork_in_child",
         "pack",
         "pack_failure",
+        "put_packed",
         "register_carrier",
         "register_family_reducer",
         "register_reducer",
         "room_behind",
         "take_descriptor",
     ]
+
+    def put_packed(channel: MessageChannel[ItemT], packed: bytes | Packer) -> None:
+        """Put what ``pack`` has made of an object on a queue without limits.
+
+        So an object is pickled at one time and sent at another, and may be sent again.
+
+        :raises MemoryError: when there is no memory for it; nothing has changed
+        """
+        channel._put_packed(packed)
 
     def features() -> dict[str, bool]:
         """What the platform has of the things that the library has a slower substitute for.

@@ -102,7 +102,7 @@ class ReplyReader:
         self._memory = slot.block.view()
         self._acquire = slot.semaphore.acquire
         self._receiver: Receiver[Any] = Receiver(slot.queue, sleep)
-        self._patience = Patience()
+        self._patience = Patience(long_looks=False)
         self._fence = threading.Lock()
 
     @property

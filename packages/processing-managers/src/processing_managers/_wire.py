@@ -80,8 +80,8 @@ class Shipment:
     __slots__ = ("header", "packer")
 
     def __init__(self, header: bytes, packer: Packer) -> None:
-        self.header = header
-        self.packer = packer
+        self.header: bytes = header
+        self.packer: Packer = packer
 
 
 class Loaded:
@@ -90,7 +90,7 @@ class Loaded:
     __slots__ = ("error", "header", "value")
 
     def __init__(self, header: bytes, data: bytes, buffers: list[Any]) -> None:
-        self.header = header
+        self.header: bytes = header
         self.value: Any = None
         self.error: Exception | None = None
         try:

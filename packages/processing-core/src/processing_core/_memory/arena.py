@@ -144,6 +144,7 @@ class Arena:
         "_coarse",
         "_free_at_fork",
         "_holder",
+        "_holder_is_file",
         "_known",
         "_lock",
         "_next_look",
@@ -180,6 +181,8 @@ class Arena:
         self._aliases: dict[int, int] = {}
         # Where this process's holds are; the maker of the arena needs none.
         self._holder: int | None = None if owned else file.descriptor
+        # Then the file closes it.
+        self._holder_is_file = not owned
         # What lies below was inherited by a fork, and is held as a whole.
         self._coarse = 0
         # Set when somebody may have got a block without a hold: then none that was shared is free.
@@ -329,15 +332,17 @@ class Arena:
             self.owned = False
             self._coarse = self.allocator.end
             self.retired.clear()
-        elif self._holder is not None and self._holder != self.file.descriptor:
+        elif self._holder is not None and not self._holder_is_file:
             os.close(self._holder)
         self._holder, self._token = self._token, None
+        self._holder_is_file = False
 
     def __del__(self) -> None:
         if hasattr(self, "words"):
             self.words.release()
             self.bytes.release()
-            if self._holder is not None and self._holder != self.file.descriptor:
+            # In a cycle of garbage the file may have been closed before.
+            if self._holder is not None and not self._holder_is_file:
                 os.close(self._holder)
             self.file.close()
 

@@ -38,13 +38,17 @@ class Patience:
     For each way the cost is kept as a moving average. The cheapest is taken, and the others are
     tried by turns, ever more rarely while the choice holds. So looking is done where it pays, and
     costs next to nothing where it does not. Races between threads only blur the averages.
+
+    :param long_looks: False where many may wait for the same one: for each a long look may pay, and
+        all together only keep that one from its processor
     """
 
-    __slots__ = ("_costs", "_interval", "_next_trial", "_until_trial")
+    __slots__ = ("_costs", "_interval", "_next_trial", "_until_trial", "_ways")
 
-    def __init__(self) -> None:
+    def __init__(self, *, long_looks: bool = True) -> None:
         # At first the short look is taken for the best.
-        self._costs = [1e-6, 0.0, 2e-6]
+        self._costs = [1e-6, 0.0, 2e-6 if long_looks else float("inf")]
+        self._ways = 3 if long_looks else 2
         self._interval = FIRST_TRIAL
         self._until_trial = 2
         self._next_trial = 0
@@ -59,9 +63,9 @@ class Patience:
             return best
         self._interval = min(2 * self._interval, LAST_TRIAL)
         self._until_trial = self._interval
-        self._next_trial = (self._next_trial + 1) % len(BUDGETS)
+        self._next_trial = (self._next_trial + 1) % self._ways
         if self._next_trial == best:
-            self._next_trial = (self._next_trial + 1) % len(BUDGETS)
+            self._next_trial = (self._next_trial + 1) % self._ways
         return self._next_trial
 
     def _best(self) -> int:

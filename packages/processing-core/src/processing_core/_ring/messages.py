@@ -145,6 +145,13 @@ class MessageChannel(Container[ItemT], ParcelChannel):
         self._end = end - MARK_BYTES
         return position
 
+    def _put_packed(self, packed: bytes | Packer) -> None:
+        """Put what pack() has made of an object, again and again; on channels without a limit."""
+        if isinstance(packed, Packer) or len(packed) > INLINE_BYTES:
+            self._put_parcel(packed, None)
+        else:
+            self._put_all([PLAIN], [packed])
+
     def _put_by_steps(self, obj: Any, limit: float | None) -> None:
         """As put(), for a queue with limits and one that is closed."""
         self._check_open()

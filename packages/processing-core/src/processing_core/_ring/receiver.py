@@ -36,17 +36,19 @@ class Receiver(Container[ItemT]):
         when ``descriptor`` is readable or something else has happened, and true if ``get`` shall
         not go on waiting. What it raises leaves ``get``.
 
+    :param look: whether to look at the queue, before sleeping, for as long as that has paid so far;
+        other threads cannot run meanwhile
     :param doze: for how many seconds of a wait at most it may sleep without ``sleep``, woken by
         messages only, which costs less
 
-    Before it sleeps it looks at the queue for as long as that has paid so far. Not for several
-    threads at once.
+    Not for several threads at once.
     """
 
     __slots__ = (
         "_bell_may_be_there",
         "_channel",
         "_doze",
+        "_look",
         "_post_may_be_there",
         "_semaphore",
         "_sleep",
@@ -58,11 +60,13 @@ class Receiver(Container[ItemT]):
         channel: MessageChannel[ItemT],
         sleep: Callable[[float], bool | None],
         *,
+        look: bool = True,
         doze: float = 0.0,
     ) -> None:
         self._channel = channel
         self._words = channel._words
         self._sleep = sleep
+        self._look = look
         self._doze = doze
         self._bell_may_be_there = False
         # What it dozes on, made when it first does, where there are such semaphores.
@@ -106,7 +110,7 @@ class Receiver(Container[ItemT]):
         limit = None if seconds is None else time.monotonic() + seconds
         patience = self._channel._patience[FOR_MESSAGES]
         start = perf_counter()
-        way = patience.begin()
+        way = patience.begin() if self._look else 0
         if way and self._look_until(start + BUDGETS[way]):
             patience.learn(way, start, found=True)
             return True

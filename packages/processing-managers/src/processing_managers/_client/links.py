@@ -74,8 +74,8 @@ class State:
     __slots__ = ("lost", "releases", "server", "session")
 
     def __init__(self, server: int, session: int) -> None:
-        self.server = server
-        self.session = session
+        self.server: int = server
+        self.session: int = session
         self.lost: str | None = None
         self.releases: deque[int] = deque()
 
@@ -97,11 +97,11 @@ class Link:
     __slots__ = ("busy", "number", "owner", "pending", "serial", "state")
 
     def __init__(self, state: State, number: int, owner: int) -> None:
-        self.state = state
-        self.number = number
-        self.owner = owner
-        self.serial = 0
-        self.busy = False
+        self.state: State = state
+        self.number: int = number
+        self.owner: int = owner
+        self.serial: int = 0
+        self.busy: bool = False
         # Calls whose results nobody has waited for yet.
         self.pending: dict[int, CallResult[Any]] = {}
 

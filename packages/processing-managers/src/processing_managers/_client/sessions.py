@@ -96,10 +96,10 @@ class Session:
         first: Connection[Any, Any] | None = None,
         ssl_context: SSLContext | None = None,
     ) -> None:
-        self.state = state
-        self.address = address
-        self.authkey = authkey
-        self.ssl_context = ssl_context
+        self.state: State = state
+        self.address: Any = address
+        self.authkey: bytes = authkey
+        self.ssl_context: SSLContext | None = ssl_context
         self.proxytypes: dict[str, Any] = {}
         self._control = control
         self._requests = requests

@@ -20,7 +20,7 @@ from processing_managers.errors import ReferentGoneError
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
-    from typing import Any
+    from typing import Any, ClassVar
 
     from processing_managers._client.batches import CallResult
 
@@ -41,9 +41,9 @@ class Token:
     __slots__ = ("address", "id", "typeid")
 
     def __init__(self, typeid: str, address: Any, id: int) -> None:  # noqa: A002 - documented name
-        self.typeid = typeid
-        self.address = address
-        self.id = id
+        self.typeid: str = typeid
+        self.address: Any = address
+        self.id: int = id
 
     def __repr__(self) -> str:
         return f"Token(typeid={self.typeid!r}, address={self.address!r}, id={self.id:x})"
@@ -155,7 +155,7 @@ class BaseProxy:
         result: bool = self._getvalue() >= value_of(other)
         return result
 
-    __hash__ = None  # type: ignore[assignment]  # proxies compare by value
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # proxies compare by value
 
     # Travelling
 
@@ -341,7 +341,7 @@ class IteratorProxy(BaseProxy):
     def __eq__(self, other: object) -> bool:
         return self._is_same(other)
 
-    __hash__ = None  # as of all proxies
+    __hash__: ClassVar[None] = None  # as of all proxies
 
 
 known_proxies["iter"] = IteratorProxy

@@ -11,6 +11,7 @@ from processing_managers._proxies.base import BaseProxy, known_proxies
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable
+    from typing import ClassVar
 
 __all__ = [
     "AcquirerProxy",
@@ -34,7 +35,7 @@ class _Unique(BaseProxy):
     def __eq__(self, other: object) -> bool:
         return self._is_same(other)
 
-    __hash__ = None  # as of all proxies
+    __hash__: ClassVar[None] = None  # as of all proxies
 
 
 class AcquirerProxy(_Unique):

@@ -100,12 +100,12 @@ class Server:
         ssl_context: SSLContext | None = None,
         family: str | None = None,
     ) -> None:
-        self.number = new_number()
+        self.number: int = new_number()
         self._requests = requests
         self._listener = Listener(
             address, family, backlog=128, authkey=authkey, ssl_context=ssl_context
         )
-        self.address = self._listener.address
+        self.address: Any = self._listener.address
         self._stopping = False
         self._tickets: dict[int, Ticket] = {}
         self._sessions: dict[int, Session] = {}
@@ -165,7 +165,8 @@ class Server:
         finally:
             self._stopping = True
             self._close()
-            acceptor.join()
+            if self._owner is None:
+                acceptor.join()  # otherwise the process ends
 
     def _serve_ring(self, requests: SimpleQueue[Any]) -> None:
         if sys.platform == "win32":
@@ -325,6 +326,7 @@ class Server:
         with state_lock:
             self._links.pop(link.number, None)
             link.session.links.pop(link.number, None)
+            link.spare = None  # it refers to the link
 
     # Clients
 

@@ -1,0 +1,121 @@
+"""Owns the workers of a pool together: which there are, who has ended, and what is counted."""
+
+from __future__ import annotations
+
+import select
+import sys
+import time
+
+assert sys.platform != "win32"
+
+from processing_pool._process import Recipe, Worker
+from processing_pool._scheduler import Scheduler
+from processing_pool._stats import Counts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+__all__ = ["Crew"]
+
+# How long workers get to end by SIGTERM before they are killed.
+GRACE_SECONDS = 0.5
+
+
+class Crew:
+    """The workers. Only the pool's thread uses it, except that others may look."""
+
+    def __init__(self, recipe: Recipe) -> None:
+        self.scheduler = Scheduler()
+        self.counts = Counts()
+        self.workers: dict[int, Worker] = {}
+        # For two ways of sleeping: with ears for results, and without.
+        self.poller = select.poll()
+        self.rest_poller = select.poll()
+        # Numbers of workers whose end was noticed.
+        self.ended: set[int] = set()
+        # How many in a row died before they were ready: by themselves or while initializing, and
+        # killed before that.
+        self.failed_starts = 0
+        self.killed_starts = 0
+        self._recipe = recipe
+        self._sentinels: dict[int, int] = {}
+        self._last_number = 0
+
+    def start_one(self) -> None:
+        """Start another worker.
+
+        :raises OSError: when the system has no room for another process
+        """
+        self._last_number += 1
+        number = self._last_number
+        member = self.scheduler.join(number, self._recipe.quota)
+        worker = Worker(number, self._recipe, member)
+        try:
+            worker.start()
+        except BaseException:
+            del self.scheduler.members[number]
+            raise
+        self.workers[number] = worker
+        sentinel = worker.process.sentinel
+        self._sentinels[sentinel] = number
+        self.poller.register(sentinel, select.POLLIN)
+        self.rest_poller.register(sentinel, select.POLLIN)
+
+    def forget(self, worker: Worker) -> None:
+        """An ended worker is to be waited for no more."""
+        self.workers.pop(worker.number, None)
+        sentinel = worker.process.sentinel
+        if self._sentinels.pop(sentinel, None) is not None:
+            self.poller.unregister(sentinel)
+            self.rest_poller.unregister(sentinel)
+
+    def poll(self, seconds: float) -> set[int]:
+        """Sleep; notes who has ended, and returns which other descriptors are ready."""
+        return self._note(self.poller.poll(max(0.0, seconds) * 1000 + 0.999))
+
+    def rest(self) -> set[int]:
+        """The same when no results are to come, without limit."""
+        return self._note(self.rest_poller.poll())
+
+    def _note(self, events: list[tuple[int, int]]) -> set[int]:
+        found = {number for number, _ in events}
+        for sentinel in found & self._sentinels.keys():
+            self.ended.add(self._sentinels[sentinel])
+        return found
+
+    @property
+    def is_quiet(self) -> bool:
+        """Whether nothing is to be heard from any worker."""
+        return all(
+            worker.ready and not worker.member.slow and not worker.member.batches
+            for worker in self.workers.values()
+        )
+
+    def take_ended(self) -> Iterator[Worker]:
+        """The workers whose end was noticed, each once."""
+        while self.ended:
+            worker = self.workers.get(self.ended.pop())
+            if worker is not None:
+                yield worker
+
+    def disband(self) -> None:
+        """Give up what workers are made of."""
+        del self._recipe
+
+    def kill_all(self) -> None:
+        """End all workers now: by SIGTERM, and those that do not heed it by SIGKILL."""
+        for worker in self.workers.values():
+            worker.process.terminate()
+        limit = time.monotonic() + GRACE_SECONDS
+        for worker in self.workers.values():
+            worker.process.join(max(0.0, limit - time.monotonic()))
+        for worker in list(self.workers.values()):
+            worker.process.kill()
+            self.let_go(worker)
+
+    def let_go(self, worker: Worker) -> None:
+        """A worker has ended and leaves nothing."""
+        worker.process.join()
+        self.forget(worker)
+        worker.process.close()

@@ -1,0 +1,172 @@
+"""Owns looking after workers: time limits, slow workers, tasks that nobody wants any more."""
+
+from __future__ import annotations
+
+import marshal
+import queue
+import sys
+
+assert sys.platform != "win32"
+
+from processing_pool import _wire as wire
+from processing_pool.errors import TaskCancelled, TaskTimeout
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from processing_pool._crew import Crew
+    from processing_pool._hearing import Hearing
+    from processing_pool._process import Worker
+
+__all__ = ["Overseer"]
+
+# A worker that is silent for so long (seconds) may have results in its log, or hold up tasks.
+QUIET_SECONDS = 0.002
+FAR_SECONDS = 3600.0
+
+
+class Overseer:
+    """Looks after workers. Only the pool's thread uses it, except for ``limits``."""
+
+    def __init__(self, crew: Crew, hearing: Hearing, *, limits: bool) -> None:
+        self._crew = crew
+        self._hearing = hearing
+        # Whether some task has a time limit.
+        self.limits = limits
+
+    def next_moment(self, now: float) -> float | None:
+        """When there is something to be looked at if nothing happens before; None for never."""
+        moments = []
+        for worker in self._crew.workers.values():
+            if not worker.member.batches or worker.verdict is not None:
+                continue
+            if not worker.looked:
+                moments.append(worker.heard + QUIET_SECONDS)
+            if self.limits:
+                moments.append(self._deadline(worker, now)[0])
+        moments += [worker.heard + QUIET_SECONDS for worker in self._to_relieve()]
+        return min(moments, default=None)
+
+    def look(self, now: float) -> None:
+        """Read the logs of silent workers; end what has taken too long; relieve who is slow."""
+        for worker in self._crew.workers.values():
+            if not worker.member.batches:
+                continue
+            if not worker.looked and now >= worker.heard + QUIET_SECONDS:
+                worker.looked = True
+                self._hearing.read_log(worker)
+            if self.limits and worker.verdict is None:
+                self._check_limit(worker, now)
+        for worker in self._to_relieve():
+            if now >= worker.heard + QUIET_SECONDS:
+                self._relieve(worker)
+
+    def _to_relieve(self) -> list[Worker]:
+        """Workers that have tasks which others could do, who have nothing to do."""
+        scheduler = self._crew.scheduler
+        if not scheduler.starving():
+            return []
+        workers = self._crew.workers
+        victims = [workers[member.number] for member in scheduler.victims()]
+        return [worker for worker in victims if not worker.relieved and _has_waiting(worker)]
+
+    def withdraw(self, work: Any) -> None:
+        """Nobody wants the results of a work any more."""
+        for worker in self._crew.workers.values():
+            batches = [
+                batch
+                for batch in worker.member.batches
+                if batch.work is work or (batch.singles is not None and work in batch.singles)
+            ]
+            if not batches:
+                continue
+            position = worker.position
+            running = worker.member.find(position >> wire.OFFSET_BITS)
+            offset = position & wire.OFFSET_MASK
+            if (
+                running is not None
+                and running in batches
+                and (
+                    offset == wire.LOADING
+                    or (offset < running.count and running.task(offset)[0] is work)
+                )
+                and worker.condemn(position, lambda _: TaskCancelled("the task was cancelled"))
+            ):
+                continue
+            self._take_back(worker)
+
+    def _deadline(self, worker: Worker, now: float) -> tuple[float, int, Any, int]:
+        """When the worker goes beyond a time limit, and where: position, work, index."""
+        position = worker.position
+        since = worker.running_since()
+        batch = worker.member.find(position >> wire.OFFSET_BITS)
+        offset = begun(position)
+        if batch is None or offset >= batch.count:
+            # It has not begun what it was given.
+            batch, offset, since = worker.member.batches[0], 0, now
+        work: Any
+        work, index = batch.task(offset)
+        limit = work.timeout
+        return now + FAR_SECONDS if limit is None else since + limit, position, work, index
+
+    def _check_limit(self, worker: Worker, now: float) -> None:
+        moment, position, work, index = self._deadline(worker, now)
+        if now < moment:
+            return
+
+        def verdict(pid: int) -> BaseException:
+            return TaskTimeout(
+                f"{work.describe(index)} took longer than {work.timeout} seconds, "
+                f"so its worker {pid} was killed"
+            )
+
+        worker.condemn(position, verdict)
+
+    def _relieve(self, worker: Worker) -> None:
+        """Let others do what a slow worker has not begun."""
+        member = worker.member
+        member.slow = worker.relieved = True
+        self._take_back(worker)
+        if not member.batches and worker.ready:
+            # It may be as quick as any: so it is asked.
+            worker.ping()
+
+    def _take_back(self, worker: Worker) -> None:
+        """Have wait again what a worker has not begun."""
+        member = worker.member
+        scheduler = self._crew.scheduler
+        if any(batch.bulky for batch in member.batches):
+            return
+        while True:
+            try:
+                message = worker.tasks.get(block=False)
+            except queue.Empty:
+                break
+            if type(message) is bytes and (number := marshal.loads(message)[0]):
+                scheduler.withdraw(member, number)
+        if worker.stopping:
+            worker.stop()  # what told it may have been among them
+        position = worker.position
+        number, offset = position >> wire.OFFSET_BITS, begun(position)
+        batch = member.find(number)
+        # What was taken back before does not count any more, so the limit only ever falls.
+        if batch is None or batch.count - offset <= 1:
+            return
+        later = worker.limit((number << wire.OFFSET_BITS) + offset + 1)
+        if later >> wire.OFFSET_BITS == number:
+            # It may be at ``later``, or have found that it must not; then it says so.
+            scheduler.cut_off(member, number, max(offset, begun(later)) + 1)
+
+
+def _has_waiting(worker: Worker) -> bool:
+    """Whether it has tasks that it has not begun."""
+    batches = worker.member.batches
+    number = worker.position >> wire.OFFSET_BITS
+    return len(batches) > 1 or batches[0].number != number or worker.member.unfinished > 1
+
+
+def begun(position: int) -> int:
+    """The offset of the task; while a batch is unpickled, of its first."""
+    offset = position & wire.OFFSET_MASK
+    return 0 if offset == wire.LOADING else offset

@@ -1,0 +1,256 @@
+"""Workers that die: what is lost, what goes on, what is tried again."""
+
+from __future__ import annotations
+
+import os
+import pickle
+import signal
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+assert sys.platform != "win32"
+
+import pool_tasks as tasks
+from processing_core import ProcessError, Queue
+from processing_pool import AsyncResult, Pool, TaskCancelled, TaskTimeout, WorkerLost
+
+
+def test_a_worker_that_dies_costs_its_running_task_alone(pool: Pool, tmp_path: Any) -> None:
+    begun: Queue[int] = Queue()
+    victim = pool.apply_async(tasks.say_and_hang, (begun,))
+    pid = begun.get()
+    others = [pool.apply_async(tasks.square, (n,)) for n in range(200)]
+    os.kill(pid, signal.SIGKILL)
+    with pytest.raises(WorkerLost, match=r"SIGKILL.*say_and_hang") as caught:
+        victim.get()
+    assert caught.value.pid == pid
+    assert caught.value.cause == "SIGKILL"
+    assert "say_and_hang" in caught.value.task
+    assert [other.get() for other in others] == [n * n for n in range(200)]
+    assert pool.stats().lost == 1
+    assert len(pool.stats().workers) == 2
+
+
+def test_lost_errors_can_be_pickled() -> None:
+    error = WorkerLost.told("gone", 12, "SIGKILL", "f(1)")
+    copy = pickle.loads(pickle.dumps(error))
+    assert (str(copy), copy.pid, copy.cause, copy.task) == ("gone", 12, "SIGKILL", "f(1)")
+    for kind in (TaskTimeout, TaskCancelled):
+        assert str(pickle.loads(pickle.dumps(kind("why")))) == "why"
+
+
+@pytest.mark.parametrize(
+    ("act", "cause"),
+    [(tasks.do_leave, "exit code 3"), (tasks.do_kill, "SIGKILL"), (tasks.do_crash, "SIGSEGV")],
+)
+def test_the_cause_is_named(pool: Pool, act: Any, cause: str) -> None:
+    with pytest.raises(WorkerLost, match=cause):
+        pool.apply(act)
+    assert pool.apply(tasks.square, (3,)) == 9
+
+
+def test_results_before_the_death_are_kept(make_pool: Any, tmp_path: Any) -> None:
+    """Tasks that travel together: those before the one that dies have their results."""
+    pool = make_pool(1)
+    pool.map(tasks.square, range(1000), 1)  # so that many travel together
+    found = pool.map(tasks.die_at_500, range(1000), 1, return_exceptions=True)
+    assert [type(each) for each in found].count(WorkerLost) == 1
+    assert isinstance(found[500], WorkerLost)
+    assert [each for each in found if isinstance(each, int)] == [n for n in range(1000) if n != 500]
+    assert "die_at_500(500)" in str(found[500])
+
+
+def test_lost_tasks_are_tried_again(make_pool: Any, tmp_path: Any) -> None:
+    path = str(tmp_path / "died")
+    pool = make_pool(2, retries=1)
+    assert pool.apply(tasks.die_once, (path, 0)) == 0
+    Path(path).unlink()
+    jobs = [(path, n) for n in range(50)]
+    assert pool.starmap(tasks.die_once, jobs) == list(range(50))
+    assert pool.stats().retried == 2
+    assert pool.stats().lost == 2
+
+
+def test_a_call_may_have_retries_of_its_own(make_pool: Any, tmp_path: Any) -> None:
+    pool: Pool = make_pool(1)
+    calls: tuple[Callable[[str], int], ...] = (
+        lambda path: pool.apply(tasks.die_once, (path, 0), retries=1),
+        lambda path: pool.starmap(tasks.die_once, [(path, 0)], retries=1)[0],
+    )
+    for call in calls:
+        path = str(tmp_path / "died")
+        assert call(path) == 0
+        Path(path).unlink()
+    found = pool.imap(tasks.do_kill, [1], retries=1)
+    with pytest.raises(WorkerLost):
+        next(found)
+    assert pool.stats().lost == 4
+
+
+def test_a_task_that_kills_every_worker_is_given_up(make_pool: Any) -> None:
+    pool = make_pool(2, retries=3)
+    with pytest.raises(WorkerLost):
+        pool.apply(tasks.do_leave)
+    assert pool.stats().lost == 4
+    assert pool.map(tasks.square, range(10)) == [n * n for n in range(10)]
+
+
+def test_killing_all_workers_at_once_is_survived(pool: Pool) -> None:
+    for _ in range(3):
+        pool.map(tasks.square, range(10))
+        for worker in pool.stats().workers:
+            os.kill(worker.pid, signal.SIGKILL)
+        assert pool.map(tasks.square, range(1000), 1) == [n * n for n in range(1000)]
+
+
+def test_an_idle_worker_that_dies_costs_nothing(pool: Pool) -> None:
+    pool.apply(tasks.nothing)
+    for worker in pool.stats().workers:
+        os.kill(worker.pid, signal.SIGKILL)
+    assert pool.apply(tasks.square, (3,)) == 9
+
+
+def test_a_worker_that_dies_while_the_pool_ends_does_not_stop_it(pool: Pool) -> None:
+    begun: Queue[int] = Queue()
+    result = pool.apply_async(tasks.say_and_hang, (begun,))
+    pid = begun.get()
+    pool.close()
+    os.kill(pid, signal.SIGKILL)
+    pool.join()
+    with pytest.raises(WorkerLost):
+        result.get(0)
+
+
+@pytest.mark.parametrize("act", [tasks.do_leave, tasks.do_kill, tasks.do_crash, tasks.do_exit])
+def test_an_initializer_that_ends_the_worker_breaks_the_pool(make_pool: Any, act: Any) -> None:
+    pool = make_pool(2, initializer=act)
+    with pytest.raises(ProcessError):
+        pool.apply(tasks.square, (1,))
+    with pytest.raises(ProcessError):
+        pool.map(tasks.square, range(10))
+
+
+# Time limits
+
+
+def test_a_task_that_takes_too_long_is_ended(pool: Pool) -> None:
+    with pytest.raises(TaskTimeout, match=r"hang\(\) took longer than 0\.1 seconds"):
+        pool.apply(tasks.hang, timeout=0.1)
+    with pytest.raises(TimeoutError):
+        pool.apply(tasks.hang, timeout=0.1)
+    found = pool.starmap(
+        tasks.sleep, [(0, 1), (60, 2), (0, 3)], timeout=0.5, return_exceptions=True
+    )
+    assert found[0] == 1
+    assert isinstance(found[1], TaskTimeout)
+    assert found[2] == 3
+    assert pool.apply(tasks.square, (3,)) == 9
+    assert pool.stats().lost == 0
+
+
+def test_a_pool_may_have_a_time_limit_for_all_tasks(make_pool: Any) -> None:
+    pool = make_pool(2, timeout=0.3)
+    with pytest.raises(TaskTimeout):
+        pool.apply(tasks.hang)
+    assert pool.apply(tasks.sleep, (0.5, "late"), timeout=30) == "late"
+    found = pool.imap(tasks.hang, [1])
+    with pytest.raises(TaskTimeout):
+        next(found)
+
+
+def test_waiting_does_not_count(make_pool: Any) -> None:
+    """Tasks wait behind others for longer than their limit, and are not ended."""
+    pool = make_pool(1)
+    results = [pool.apply_async(tasks.sleep, (0.15, n), timeout=0.45) for n in range(6)]
+    assert [result.get() for result in results] == list(range(6))
+
+
+def test_a_stopped_worker_is_ended_by_the_limit(pool: Pool) -> None:
+    with pytest.raises(TaskTimeout):
+        pool.apply(tasks.do_stop, timeout=0.2)
+    assert pool.apply(tasks.square, (3,)) == 9
+
+
+def test_tiny_tasks_with_a_limit_are_not_harmed(make_pool: Any) -> None:
+    pool = make_pool(2, timeout=20)
+    assert pool.map(tasks.square, range(5000)) == [n * n for n in range(5000)]
+
+
+# Cancelling
+
+
+def test_a_running_task_can_be_cancelled(pool: Pool) -> None:
+    begun: Queue[int] = Queue()
+    result = pool.apply_async(tasks.say_and_hang, (begun,))
+    pid = begun.get()
+    assert result.started
+    assert result.pid == pid
+    elapsed = result.elapsed
+    assert elapsed is not None
+    assert elapsed >= 0
+    assert result.cancel()
+    result = as_it_is(result)
+    with pytest.raises(TaskCancelled, match="say_and_hang"):
+        result.get(0)
+    assert not result.cancel()
+    assert result.pid is None
+    assert result.elapsed is None
+    assert pool.apply(tasks.square, (3,)) == 9
+    pool.close()
+    pool.join()  # which would wait for the task
+    assert pool.stats().lost == 0
+
+
+def test_a_waiting_task_can_be_cancelled(make_pool: Any, tmp_path: Any) -> None:
+    pool = make_pool(1)
+    begun: Queue[int] = Queue()
+    running = pool.apply_async(tasks.say_and_wait, (begun, str(tmp_path / "go")))
+    begun.get()
+    path = str(tmp_path / "pids")
+    waiting = [pool.apply_async(tasks.write_pid, (path,)) for _ in range(5)]
+    assert not waiting[0].started
+    assert waiting[0].pid is None
+    assert waiting[1].cancel()
+    assert waiting[3].cancel()
+    (tmp_path / "go").touch()
+    running.get()
+    for place in (0, 2, 4):
+        waiting[place].get()
+    assert len((tmp_path / "pids").read_text().split()) == 3
+
+
+def test_a_map_can_be_cancelled(pool: Pool) -> None:
+    begun: Queue[int] = Queue()
+    result = pool.map_async(tasks.say_and_hang, [begun] * 4, 1)
+    begun.get()
+    assert result.cancel()
+    with pytest.raises(TaskCancelled):
+        result.get(0)
+    assert pool.map(tasks.square, range(10)) == [n * n for n in range(10)]
+
+
+def test_a_result_that_is_there_cannot_be_cancelled(pool: Pool) -> None:
+    result = pool.apply_async(tasks.square, (3,))
+    result.wait()
+    assert not result.cancel()
+    assert result.get() == 9
+    assert result.started
+
+
+def test_workers_that_ignore_sigterm_are_ended(pool: Pool) -> None:
+    begun: Queue[int] = Queue()
+    result = pool.apply_async(tasks.hang_ignoring_sigterm, (begun,))
+    begun.get()
+    pool.terminate()
+    pool.join()
+    with pytest.raises(TaskCancelled):
+        result.get(0)
+
+
+def as_it_is(result: AsyncResult[Any]) -> AsyncResult[Any]:
+    """Have type checkers forget what was asserted of it before."""
+    return result
