@@ -220,7 +220,7 @@ def test_a_hook_whose_value_does_not_pickle_is_named() -> None:
     """
     environment = {"PYTHONPATH": str(Path(__file__).parent)}
     printed = run_script(program, env=environment).check().stdout
-    assert "what the hook \"the test's\" passes on to children does not pickle" in printed
+    assert 'what the hook "the test\'s" passes on to children does not pickle' in printed
     assert "lambda" in printed
 
 

@@ -8,6 +8,8 @@ import signal
 import sys
 from typing import Any
 
+assert sys.platform != "win32"
+
 import processing_core
 
 

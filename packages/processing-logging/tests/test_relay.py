@@ -20,7 +20,7 @@ import pytest
 
 import relay_children
 from conftest import Kept
-from processing_core import Pipe, Process, SerializationError
+from processing_core import Pipe, Process, SerializationError, get_context
 from processing_core.context import BaseContext
 from processing_logging import (
     disable_logging,
@@ -77,7 +77,7 @@ def test_what_was_emitted_arrives_if_the_process_is_killed(
 def test_many_processes_some_of_them_killed(context: BaseContext, kept: Kept) -> None:
     """Whole records, in order per process, none lost; chaos/run.py does the same with more."""
     enable_logging("DEBUG", relay=True, logger="app")
-    chance, count = random.Random(8), 3_000
+    chance, count = random.Random(8), 3_000  # noqa: S311 - chance is enough
     ends = [chance.randrange(count) if who % 3 == 0 else None for who in range(8)]
     processes = [
         context.Process(target=relay_children.log_many, args=(who, count, end))
@@ -90,9 +90,9 @@ def test_many_processes_some_of_them_killed(context: BaseContext, kept: Kept) ->
     flush_logging()
     got: dict[int, list[int]] = {who: [] for who in range(8)}
     for message in kept.messages:
-        who, number, filling = message.split(" ")
+        sender, number, filling = message.split(" ")
         assert filling == "x" * (int(number) * 37 % 400)
-        got[int(who)].append(int(number))
+        got[int(sender)].append(int(number))
     for who, end in enumerate(ends):
         assert got[who] == list(range(count if end is None else end))
 
@@ -216,7 +216,7 @@ def test_a_handler_that_raises_stops_nobody(
     run: Callable[..., Process], kept: Kept, capsys: pytest.CaptureFixture[str]
 ) -> None:
     class Broken(logging.Handler):
-        def handle(self, record: logging.LogRecord) -> bool:
+        def handle(self, record: logging.LogRecord) -> bool:  # noqa: ARG002 - of Handler
             raise ZeroDivisionError("the handler's")
 
     broken = Broken()
@@ -451,9 +451,7 @@ def tell_logger() -> None:
     get_logger().warning("%s", getLogger() is get_logger())
 
 
-def test_a_slow_handler_makes_producers_wait(
-    kept: Kept, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_slow_handler_makes_producers_wait(kept: Kept, monkeypatch: pytest.MonkeyPatch) -> None:
     """The queue does not grow without end."""
     from processing_logging import _route, _setup
 
@@ -469,7 +467,7 @@ def test_a_slow_handler_makes_producers_wait(
     class Watching(logging.Handler):
         most = 0
 
-        def emit(self, record: logging.LogRecord) -> None:
+        def emit(self, record: logging.LogRecord) -> None:  # noqa: ARG002 - of Handler
             next(sizes)
             self.most = max(self.most, queue.qsize())
 
@@ -482,3 +480,34 @@ def test_a_slow_handler_makes_producers_wait(
     logging.getLogger("app").removeHandler(watching)
     assert len(kept.records) == 3_000
     assert watching.most <= 102
+
+
+def test_a_handler_that_is_busy_during_a_fork_stops_nothing(
+    kept: Kept, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The thread is told to go on when it has not even noticed that it should have paused."""
+    monkeypatch.setattr("processing_logging._listener.FORK_PATIENCE_SECONDS", 0.01)
+    begun, go_on = threading.Event(), threading.Event()
+
+    class Busy(logging.Handler):
+        def emit(self, record: logging.LogRecord) -> None:
+            if record.getMessage() == "slow":
+                begun.set()
+                go_on.wait()
+
+    logging.getLogger("app").addHandler(Busy())
+    enable_logging("DEBUG", relay=True, logger="app")
+    process = get_context("fork").Process(target=relay_children.log, args=("slow",))
+    process.start()
+    assert begun.wait(20)
+    for _ in range(3):
+        pid = os.fork()
+        if pid == 0:
+            os._exit(0)
+        os.waitpid(pid, 0)
+    go_on.set()
+    process.join()
+    later = get_context("fork").Process(target=relay_children.log, args=("later",))
+    later.start()
+    later.join()
+    wait_until(lambda: kept.messages == ["slow", "later"])

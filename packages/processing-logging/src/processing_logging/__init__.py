@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
+
 from processing_logging.__about__ import __version__ as __version__
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from processing_logging._files import SharedFileHandler as SharedFileHandler
+    if sys.platform != "win32":
+        from processing_logging._files import SharedFileHandler as SharedFileHandler
     from processing_logging._levels import DEFAULT_FORMAT as DEFAULT_FORMAT
     from processing_logging._levels import SUBDEBUG as SUBDEBUG
     from processing_logging._levels import SUBWARNING as SUBWARNING
@@ -39,6 +42,8 @@ else:
     def __getattr__(name):
         # logging and the core are imported when something is first used.
         if name in _HOMES:
+            if name == "SharedFileHandler" and sys.platform == "win32":
+                raise NotImplementedError("there is no SharedFileHandler on Windows yet")
             import importlib
 
             module = importlib.import_module(f"{__name__}.{_HOMES[name]}")

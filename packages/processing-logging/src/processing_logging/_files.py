@@ -6,8 +6,9 @@ import logging
 import os
 import sys
 
-if sys.platform != "win32":
-    import fcntl
+assert sys.platform != "win32"
+
+import fcntl
 
 from processing_core import InvalidArgument
 
@@ -28,7 +29,7 @@ class SharedFileHandler(logging.Handler):
 
     :raises InvalidArgument: (a ValueError) when a number is negative
     :raises LookupError: when the encoding is not known
-    :raises NotImplementedError: on Windows
+    :raises NotImplementedError: on Windows, when the name is used
 
     The file is locked (flock(2)) for each record, so lines are whole, none is lost to a rotation,
     and what a process was killed in the middle of ends with its line. The kernel gives the lock
@@ -48,8 +49,6 @@ class SharedFileHandler(logging.Handler):
         encoding: str = "utf-8",
         errors: str = "backslashreplace",
     ) -> None:
-        if sys.platform == "win32":
-            raise NotImplementedError("there is no SharedFileHandler on Windows yet")
         for what, number in (("max_bytes", max_bytes), ("backup_count", backup_count)):
             if number < 0:
                 raise InvalidArgument(f"{what} must not be negative, not {number}")

@@ -53,6 +53,8 @@ class Listener:
         self._lock = threading.RLock()
         self._thread: threading.Thread | None = None
         self._pausing = False
+        # Held for a moment: by the thread when it leaves, and by who would have it stay.
+        self._turn = threading.Lock()
         self._pauses = 0
         self._closed = False
         self._pending: deque[bytes] = deque()
@@ -162,19 +164,25 @@ class Listener:
         """Go on."""
         self._pauses -= 1
         if not self._pauses and not self._closed:
-            if self._thread is None:
-                self._start()
-            else:
-                self._pausing = False  # it was too busy to notice
+            with self._turn:
+                self._pausing = False
+                if self._thread is None:
+                    self._start()
         self._lock.release()
 
     def _run(self) -> None:
         get_many = self._receiver.get_many
-        while not self._pausing:
-            self._pending.extend(get_many(BATCH))
-            self._handle_pending()
-            if self._streams:
-                self._read_outputs()
+        while True:
+            while not self._pausing:
+                self._pending.extend(get_many(BATCH))
+                self._handle_pending()
+                if self._streams:
+                    self._read_outputs()
+            with self._turn:
+                # It may have been too busy to notice until it shall go on.
+                if self._pausing:
+                    self._thread = None
+                    return
 
     def _sleep(self, seconds: float) -> bool:
         """What the receiver does while there is no record; true when there is something else."""
@@ -207,7 +215,7 @@ class Listener:
     def _handle(self, data: bytes) -> None:
         try:
             message = decode(data)
-            if type(message) is tuple:
+            if isinstance(message, tuple):
                 self._write(*message)
                 return
             # Levels and filters of loggers were asked where it was logged.

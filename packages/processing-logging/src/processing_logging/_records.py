@@ -67,7 +67,7 @@ def _encode_slowly(record: logging.LogRecord) -> bytes:
             state["exc_text"] = _exceptions.formatException(state["exc_info"])
         state["exc_info"] = None
     state["args"] = None
-    values = [_plain(state.pop(key, None)) for key in KEYS]
+    values: list[Any] = [_plain(state.pop(key, None)) for key in KEYS]
     values[ARGS] = args or None
     extra = {str(key): _packed(state[key]) for key in state if key not in ADDED}
     return dumps((*values, extra), VERSION)

@@ -97,7 +97,7 @@ class Inheritance:
 class State:
     """What is enabled in this process."""
 
-    lock: threading.RLock = field(default_factory=threading.RLock)  # type: ignore[valid-type]
+    lock: threading.RLock = field(default_factory=threading.RLock)
     settings: dict[str, Settings] = field(default_factory=dict)
     made: dict[str, list[logging.Handler]] = field(default_factory=dict)
     """The handlers that were made here."""
@@ -113,7 +113,7 @@ class State:
 _state = State()
 
 
-def enable_logging(  # noqa: PLR0913, PLR0917 - documented names and their order
+def enable_logging(
     level: int | str,
     HandlerType: Callable[..., logging.Handler] | None = None,  # noqa: N803
     handlerArgs: Iterable[Any] = (),  # noqa: N803
@@ -134,7 +134,9 @@ def enable_logging(  # noqa: PLR0913, PLR0917 - documented names and their order
     :param relay: whether the records of children, and of their children, are handled by the
         handlers of this process; otherwise every process has handlers of its own
     :param captureOutput: whether this process writes what its children write to stdout and stderr;
-        ``capture_output`` is the same
+        ``capture_output`` is the same. What is written to the descriptors themselves, by
+        other programs for example, comes too, but a line that is written in several pieces
+        may then have those of others in between
     :param logger: which one, or its name: the library's own, ``"root"`` for all that propagate to
         the root, or one of the program's
 

@@ -58,8 +58,8 @@ class RelayHandler(logging.Handler):
 class LineWriter(io.TextIOBase):
     """A stdout or stderr whose whole lines are sent to another process.
 
-    Each thread has a line of its own, so that lines never mix. What has no end yet is sent at the
-    end of the process.
+    Each thread has a line of its own, so that lines never mix. What has no end yet is sent when it
+    is flushed, or at the end of the process.
     """
 
     def __init__(self, stream: int, name: str, route: Route, fallback: int) -> None:
@@ -94,6 +94,12 @@ class LineWriter(io.TextIOBase):
         elif begun:
             self._begun[thread] = begun
         return len(text)
+
+    def flush(self) -> None:
+        """Send what this thread has written, even without an end."""
+        begun = self._begun.pop(threading.get_ident(), "")
+        if begun:
+            self._send(begun)
 
     def finish(self) -> None:
         """Send what has no end, and from now on everything at once."""
@@ -173,5 +179,5 @@ def release() -> None:
     for stream, kept in zip((STDOUT, STDERR), _Captured.descriptors, strict=True):
         os.dup2(kept, stream)
         os.close(kept)
-    sys.stdout, sys.stderr = _Captured.streams  # type: ignore[assignment]
+    sys.stdout, sys.stderr = _Captured.streams
     _Captured.writers = _Captured.descriptors = None

@@ -16,7 +16,7 @@ Level = tuple[str, int, bool, list[object]]
 
 
 def below(name: str, others: Collection[str]) -> Iterator[logging.Logger]:
-    """The logger of this name and all beneath it, but for those that belong to one of the others."""
+    """The logger of this name and all beneath it, but for those that belong to the others."""
     top = logging.getLogger(name)
     yield top
     for key, one in list(logging.Logger.manager.loggerDict.items()):
@@ -49,7 +49,7 @@ def adopt(known: list[Level]) -> None:
         one = logging.getLogger(name)
         one.setLevel(level)
         one.disabled = disabled
-        one.filters[:] = filters
+        one.filters[:] = filters  # type: ignore[assignment]  # what it had in the other process
 
 
 def lead_to(handler: logging.Handler, name: str, others: Collection[str]) -> None:
