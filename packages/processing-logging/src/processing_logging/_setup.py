@@ -327,14 +327,14 @@ def _name(logger: str | logging.Logger) -> str:
 
 
 def _relaying() -> Relaying:
-    if sys.platform == "win32":
-        raise NotImplementedError("records and output are not relayed on Windows yet")
-    if _state.relaying is None:
-        # Only here: it brings the queues with it, and most programs do not relay.
-        from processing_logging._relaying import Relaying
+    if sys.platform != "win32":
+        if _state.relaying is None:
+            # Only here: it brings the queues with it, and most programs do not relay.
+            from processing_logging._relaying import Relaying
 
-        _state.relaying = Relaying()
-    return _state.relaying
+            _state.relaying = Relaying()
+        return _state.relaying
+    raise NotImplementedError("records and output are not relayed on Windows yet")
 
 
 # Children
