@@ -11,6 +11,7 @@ import pytest
 
 import processing
 import processing_core
+import processing_pool
 import processing_sharedctypes
 
 DOORS = {
@@ -38,18 +39,25 @@ def test_the_version_is_that_of_the_metadata() -> None:
     assert processing.__version__ == importlib.metadata.version("processing")
 
 
-SHARED_CTYPES = {"Array", "RawArray", "RawValue", "Value"}
+SIBLINGS = {
+    "Array": processing_sharedctypes,
+    "Pool": processing_pool,
+    "RawArray": processing_sharedctypes,
+    "RawValue": processing_sharedctypes,
+    "Value": processing_sharedctypes,
+}
+"""Names that are not core's, and whose they are."""
 
 
 def test_it_offers_all_that_core_offers() -> None:
-    offered = set(processing.__all__) - SHARED_CTYPES
+    offered = set(processing.__all__) - set(SIBLINGS)
     assert offered == set(processing_core.__all__) - {"__version__"}
 
 
 @pytest.mark.parametrize("name", processing.__all__)
 def test_a_name_is_the_object_of_its_owner(name: str) -> None:
     thing = getattr(processing, name)
-    owner = processing_sharedctypes if name in SHARED_CTYPES else processing_core
+    owner = SIBLINGS.get(name, processing_core)
     assert thing is getattr(owner, name)
     assert thing.__module__.partition(".")[0] == owner.__name__
 
@@ -71,6 +79,26 @@ def test_a_submodule_is_a_door_to_the_owners_submodule(door: str) -> None:
     assert set(ours.__all__) == set(theirs.__all__) - {"__version__"}
     for name in ours.__all__:
         assert getattr(ours, name) is getattr(theirs, name), name
+
+
+def test_the_module_of_pools_has_all_of_processing_pool() -> None:
+    ours = importlib.import_module("processing.pool")
+    added = {"ApplyResult", "IMapUnorderedIterator", "TimeoutError"}
+    assert set(ours.__all__) - added == set(processing_pool.__all__) - {"__version__"}
+    for name in set(ours.__all__) - added:
+        assert getattr(ours, name) is getattr(processing_pool, name), name
+    assert ours.ApplyResult is ours.AsyncResult
+    assert ours.IMapUnorderedIterator is ours.IMapIterator
+    assert ours.TimeoutError is processing.TimeoutError
+    assert all(
+        issubclass(each, processing.ProcessError) for each in (ours.WorkerLost, ours.TaskTimeout)
+    )
+
+
+def test_a_context_can_find_the_pool() -> None:
+    """By the entry point, since core must not import its siblings."""
+    (point,) = importlib.metadata.entry_points(group="processing.context", name="Pool")
+    assert point.load() is processing.Pool
 
 
 @pytest.mark.parametrize(
@@ -98,8 +126,8 @@ def test_importing_starts_nothing() -> None:
     assert outcome.stdout.split("\n")[0] == "[] 1"
 
 
-def test_importing_loads_only_what_works() -> None:
-    """The distributions that have nothing to offer yet cost nothing."""
+def test_importing_loads_only_core() -> None:
+    """What is not used costs nothing."""
     code = (
         "import sys, processing;"
         "print(sorted(m for m in sys.modules if m.startswith('processing_') and '.' not in m))"

@@ -56,6 +56,7 @@ if TYPE_CHECKING:
     from processing_core import RLock as RLock
     from processing_core import Semaphore as Semaphore
     from processing_core import SimpleQueue as SimpleQueue
+    from processing_pool import Pool as Pool
     from processing_sharedctypes import Array as Array
     from processing_sharedctypes import RawArray as RawArray
     from processing_sharedctypes import RawValue as RawValue
@@ -69,6 +70,9 @@ else:
             if name in _SHARED_CTYPES:
                 # Only here: importing it is the purpose.
                 import processing_sharedctypes as home
+            elif name == "Pool":
+                # Only here: importing it is the purpose.
+                import processing_pool as home
             else:
                 # Only here: importing it is the purpose.
                 import processing_core as home
@@ -109,6 +113,7 @@ __all__ = [
     "OwnerDiedWarning",
     "ParentProcess",
     "Pipe",
+    "Pool",
     "Process",
     "ProcessError",
     "Queue",
