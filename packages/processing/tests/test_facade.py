@@ -6,13 +6,17 @@ import importlib
 import importlib.metadata
 import subprocess
 import sys
+from typing import Any
 
 import pytest
 
 import processing
 import processing_core
+import processing_logging
+import processing_managers
 import processing_pool
 import processing_sharedctypes
+from processing_core.context import BaseContext
 
 DOORS = {
     "connection": "processing_core",
@@ -41,10 +45,18 @@ def test_the_version_is_that_of_the_metadata() -> None:
 
 SIBLINGS = {
     "Array": processing_sharedctypes,
+    "Manager": processing_managers,
     "Pool": processing_pool,
     "RawArray": processing_sharedctypes,
     "RawValue": processing_sharedctypes,
+    "SUBDEBUG": processing_logging,
+    "SUBWARNING": processing_logging,
     "Value": processing_sharedctypes,
+    "enableLogging": processing_logging,
+    "enable_logging": processing_logging,
+    "getLogger": processing_logging,
+    "get_logger": processing_logging,
+    "log_to_stderr": processing_logging,
 }
 """Names that are not core's, and whose they are."""
 
@@ -59,6 +71,8 @@ def test_a_name_is_the_object_of_its_owner(name: str) -> None:
     thing = getattr(processing, name)
     owner = SIBLINGS.get(name, processing_core)
     assert thing is getattr(owner, name)
+    if isinstance(thing, int):
+        return
     assert thing.__module__.partition(".")[0] == owner.__name__
 
 
@@ -149,3 +163,38 @@ def test_modules_are_at_hand_without_an_import() -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=True
     )
     assert outcome.stdout == "[] False\n"
+
+
+@pytest.mark.parametrize(
+    ("door", "owner", "added"),
+    [
+        ("managers", processing_managers, {"SharedMemoryManager"}),
+        ("logger", processing_logging, set()),
+    ],
+)
+def test_the_modules_of_siblings_have_all_of_theirs(door: str, owner: Any, added: set[str]) -> None:
+    ours = importlib.import_module(f"processing.{door}")
+    assert set(ours.__all__) - added == set(owner.__all__) - {"__version__"}
+    for name in set(ours.__all__) - added:
+        assert getattr(ours, name) is getattr(owner, name), name
+
+
+def test_contexts_have_what_siblings_have(context: BaseContext) -> None:
+    assert context.Value("i", 3).value == 3
+    assert context.Array("i", [1, 2])[1] == 2
+    assert context.RawValue("i", 4).value == 4
+    assert len(context.RawArray("i", 5)) == 5
+    assert context.get_logger() is processing.get_logger()
+    with context.Manager() as manager:
+        assert manager.list([1])[0] == 1
+    with context.Pool(1) as pool:
+        assert pool.apply(abs, (-3,)) == 3
+
+
+def test_a_manager_has_pools() -> None:
+    with processing.Manager() as manager, manager.Pool(1) as pool:
+        assert pool.map(abs, [-1, -2]) == [1, 2]
+        result = pool.apply_async(abs, (-3,))
+        assert result.get(20) == 3
+        assert result.successful()
+        assert list(pool.imap(abs, [-4, -5])) == [4, 5]

@@ -15,6 +15,7 @@ from processing_core.errors import (
     BufferTooShort,
     InvalidArgument,
     InvalidType,
+    NotInstalledError,
     ProcessError,
     TimeoutError,
 )
@@ -116,6 +117,33 @@ def _late(name: str) -> Any:
 
 
 _classes: dict[str, Any] = {}
+
+
+def _of_another(name: str) -> Any:
+    """What another distribution gives contexts, by an entry point of that name.
+
+    :raises NotInstalledError: (an ImportError) when none is installed that does
+    """
+    found = _classes.get(name)
+    if found is None:
+        # Only here: it is dear to import, and most programs do not ask for these.
+        from importlib.metadata import entry_points
+
+        for point in entry_points(group="processing.context", name=name):
+            found = _classes[name] = point.load()
+            return found
+        raise NotInstalledError(
+            f"contexts have {name} when {_OWNERS[name]} is installed: pip install {_OWNERS[name]}"
+        )
+    return found
+
+
+_OWNERS = {
+    **dict.fromkeys(("Array", "RawArray", "RawValue", "Value"), "processing-sharedctypes"),
+    **dict.fromkeys(("get_logger", "log_to_stderr"), "processing-logging"),
+    "Manager": "processing-managers",
+    "Pool": "processing-pool",
+}
 
 
 def _checked_text(value: object, what: str) -> str:
@@ -237,6 +265,73 @@ class BaseContext:
         """A barrier. See ``processing_core.Barrier``."""
         made: synchronize.Barrier = _late("Barrier")(parties, action, timeout)
         return made
+
+    # What other distributions have. Core does not know them, so their types are theirs to tell.
+
+    def Manager(self) -> Any:  # noqa: N802 - documented name
+        """A manager whose process is started by this context. See ``processing_managers``.
+
+        :raises NotInstalledError: (an ImportError) without processing-managers
+        """
+        return _of_another("Manager")(ctx=self)
+
+    def Pool(  # noqa: N802 - documented name
+        self,
+        processes: int | None = None,
+        initializer: Callable[..., object] | None = None,
+        initargs: Iterable[Any] = (),
+        maxtasksperchild: int | None = None,
+        **options: Any,
+    ) -> Any:
+        """A pool whose workers are started by this context. See ``processing_pool.Pool``.
+
+        :raises NotInstalledError: (an ImportError) without processing-pool
+        """
+        return _of_another("Pool")(
+            processes, initializer, tuple(initargs), maxtasksperchild, context=self, **options
+        )
+
+    def Value(self, typecode_or_type: Any, *args: Any, **options: Any) -> Any:  # noqa: N802 - documented name
+        """A shared value. See ``processing_sharedctypes.Value``.
+
+        :raises NotInstalledError: (an ImportError) without processing-sharedctypes
+        """
+        return _of_another("Value")(typecode_or_type, *args, **options)
+
+    def Array(self, typecode_or_type: Any, size_or_initializer: Any, **options: Any) -> Any:  # noqa: N802 - documented name
+        """A shared array. See ``processing_sharedctypes.Array``.
+
+        :raises NotInstalledError: (an ImportError) without processing-sharedctypes
+        """
+        return _of_another("Array")(typecode_or_type, size_or_initializer, **options)
+
+    def RawValue(self, typecode_or_type: Any, *args: Any) -> Any:  # noqa: N802 - documented name
+        """A shared value without a lock. See ``processing_sharedctypes.RawValue``.
+
+        :raises NotInstalledError: (an ImportError) without processing-sharedctypes
+        """
+        return _of_another("RawValue")(typecode_or_type, *args)
+
+    def RawArray(self, typecode_or_type: Any, size_or_initializer: Any) -> Any:  # noqa: N802 - documented name
+        """A shared array without a lock. See ``processing_sharedctypes.RawArray``.
+
+        :raises NotInstalledError: (an ImportError) without processing-sharedctypes
+        """
+        return _of_another("RawArray")(typecode_or_type, size_or_initializer)
+
+    def get_logger(self) -> Any:
+        """The library's logger. See ``processing_logging.get_logger``.
+
+        :raises NotInstalledError: (an ImportError) without processing-logging
+        """
+        return _of_another("get_logger")()
+
+    def log_to_stderr(self, level: int | str | None = None) -> Any:
+        """Have the library's logger print to stderr. See ``processing_logging.log_to_stderr``.
+
+        :raises NotInstalledError: (an ImportError) without processing-logging
+        """
+        return _of_another("log_to_stderr")(level)
 
     def get_context(self, method: str | None = None) -> BaseContext:
         """The context of a start method; None for this one.

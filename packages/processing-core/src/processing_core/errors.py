@@ -19,6 +19,7 @@ __all__ = [
     "InvalidType",
     "MethodFixedError",
     "MisuseError",
+    "NotInstalledError",
     "OwnerDiedWarning",
     "ProcessError",
     "RemoteError",
@@ -87,6 +88,10 @@ class RemoteTraceback(ProcessError):
     def __str__(self) -> str:
         # On lines of its own, whatever is printed before it.
         return "\n" + super().__str__().rstrip()
+
+
+class NotInstalledError(ProcessError, ImportError):
+    """What was asked for belongs to a distribution that is not installed; the message names it."""
 
 
 class StartError(ProcessError, RuntimeError):

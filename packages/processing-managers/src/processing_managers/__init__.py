@@ -29,6 +29,8 @@ from processing_managers._proxies.locks import LockProxy as LockProxy
 from processing_managers._proxies.locks import QueueProxy as QueueProxy
 from processing_managers._proxies.locks import RLockProxy as RLockProxy
 from processing_managers._proxies.locks import SemaphoreProxy as SemaphoreProxy
+from processing_managers._proxies.pools import AsyncResultProxy as AsyncResultProxy
+from processing_managers._proxies.pools import PoolProxy as PoolProxy
 from processing_managers._sync_manager import Manager as Manager
 from processing_managers._sync_manager import SyncManager as SyncManager
 from processing_managers.errors import ManagerLost as ManagerLost
@@ -39,6 +41,7 @@ from processing_managers.errors import UnknownTypeError as UnknownTypeError
 __all__ = [
     "AcquirerProxy",
     "ArrayProxy",
+    "AsyncResultProxy",
     "AutoProxy",
     "BarrierProxy",
     "BaseManager",
@@ -59,6 +62,7 @@ __all__ = [
     "ManagerServer",
     "NamespaceProxy",
     "NotExposedError",
+    "PoolProxy",
     "QueueProxy",
     "RLockProxy",
     "ReferentGoneError",

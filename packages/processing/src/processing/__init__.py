@@ -15,6 +15,7 @@ from processing_core import InvalidArgument as InvalidArgument
 from processing_core import InvalidType as InvalidType
 from processing_core import MethodFixedError as MethodFixedError
 from processing_core import MisuseError as MisuseError
+from processing_core import NotInstalledError as NotInstalledError
 from processing_core import OwnerDiedWarning as OwnerDiedWarning
 from processing_core import ParentProcess as ParentProcess
 from processing_core import Pipe as Pipe
@@ -56,27 +57,40 @@ if TYPE_CHECKING:
     from processing_core import RLock as RLock
     from processing_core import Semaphore as Semaphore
     from processing_core import SimpleQueue as SimpleQueue
+    from processing_logging import SUBDEBUG as SUBDEBUG
+    from processing_logging import SUBWARNING as SUBWARNING
+    from processing_logging import enable_logging as enable_logging
+    from processing_logging import enableLogging as enableLogging
+    from processing_logging import get_logger as get_logger
+    from processing_logging import getLogger as getLogger
+    from processing_logging import log_to_stderr as log_to_stderr
+    from processing_managers import Manager as Manager
     from processing_pool import Pool as Pool
     from processing_sharedctypes import Array as Array
     from processing_sharedctypes import RawArray as RawArray
     from processing_sharedctypes import RawValue as RawValue
     from processing_sharedctypes import Value as Value
 else:
-    _SHARED_CTYPES = ("Array", "RawArray", "RawValue", "Value")
+    _HOMES = {
+        "Array": "processing_sharedctypes",
+        "Manager": "processing_managers",
+        "Pool": "processing_pool",
+        "RawArray": "processing_sharedctypes",
+        "RawValue": "processing_sharedctypes",
+        "SUBDEBUG": "processing_logging",
+        "SUBWARNING": "processing_logging",
+        "Value": "processing_sharedctypes",
+        "enableLogging": "processing_logging",
+        "enable_logging": "processing_logging",
+        "getLogger": "processing_logging",
+        "get_logger": "processing_logging",
+        "log_to_stderr": "processing_logging",
+    }
 
     def __getattr__(name):
         # What is imported only when it is first used.
         if name in __all__:
-            if name in _SHARED_CTYPES:
-                # Only here: importing it is the purpose.
-                import processing_sharedctypes as home
-            elif name == "Pool":
-                # Only here: importing it is the purpose.
-                import processing_pool as home
-            else:
-                # Only here: importing it is the purpose.
-                import processing_core as home
-
+            home = __import__(_HOMES.get(name, "processing_core"))
             value = globals()[name] = getattr(home, name)
             return value
         if not name.startswith("_"):
@@ -95,6 +109,8 @@ else:
 
 
 __all__ = [
+    "SUBDEBUG",
+    "SUBWARNING",
     "Array",
     "AuthenticationError",
     "Barrier",
@@ -108,8 +124,10 @@ __all__ = [
     "InvalidType",
     "JoinableQueue",
     "Lock",
+    "Manager",
     "MethodFixedError",
     "MisuseError",
+    "NotInstalledError",
     "OwnerDiedWarning",
     "ParentProcess",
     "Pipe",
@@ -135,11 +153,16 @@ __all__ = [
     "cpu_count",
     "currentProcess",
     "current_process",
+    "enableLogging",
+    "enable_logging",
     "freezeSupport",
     "freeze_support",
+    "getLogger",
     "get_all_start_methods",
     "get_context",
+    "get_logger",
     "get_start_method",
+    "log_to_stderr",
     "parentProcess",
     "parent_process",
     "set_executable",

@@ -138,6 +138,12 @@ class Objects:
         try:
             return self.registry[typeid]
         except (KeyError, TypeError):
+            if typeid == "Pool" and "Queue" in self.registry:
+                # Only here: pools are another distribution's, and dear to look for.
+                from processing_managers._server.pools import pool_registry
+
+                self.registry.update(pool_registry())
+                return self.registry[typeid]
             raise UnknownTypeError(
                 f"no type {typeid!r} is registered with this manager; "
                 f"registered are: {', '.join(sorted(self.registry))}"
