@@ -31,6 +31,7 @@ from processing_managers._proxies.locks import RLockProxy as RLockProxy
 from processing_managers._proxies.locks import SemaphoreProxy as SemaphoreProxy
 from processing_managers._proxies.pools import AsyncResultProxy as AsyncResultProxy
 from processing_managers._proxies.pools import PoolProxy as PoolProxy
+from processing_managers._server.containers import NamespaceReferent as Namespace
 from processing_managers._sync_manager import Manager as Manager
 from processing_managers._sync_manager import SyncManager as SyncManager
 from processing_managers.errors import ManagerLost as ManagerLost
@@ -60,6 +61,7 @@ __all__ = [
     "Manager",
     "ManagerLost",
     "ManagerServer",
+    "Namespace",
     "NamespaceProxy",
     "NotExposedError",
     "PoolProxy",

@@ -23,6 +23,7 @@ from processing_managers import MakeProxyType as MakeProxyType
 from processing_managers import Manager as Manager
 from processing_managers import ManagerLost as ManagerLost
 from processing_managers import ManagerServer as ManagerServer
+from processing_managers import Namespace as Namespace
 from processing_managers import NamespaceProxy as NamespaceProxy
 from processing_managers import NotExposedError as NotExposedError
 from processing_managers import PoolProxy as PoolProxy
@@ -60,6 +61,7 @@ __all__ = [
     "Manager",
     "ManagerLost",
     "ManagerServer",
+    "Namespace",
     "NamespaceProxy",
     "NotExposedError",
     "PoolProxy",
