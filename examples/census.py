@@ -1,11 +1,10 @@
 """A census of Python source code, taken by as many processes as the machine has processors.
 
-It reads every source file of the running interpreter's own standard library, deals the files to
-worker processes through a queue, and merges the answers that come back through another; numbers
-are added up in a shared array. Then it counts everything once more in this one process, to see that
-the answer is the same and how much time the workers saved.
+It reads every source file of the running interpreter's own standard library, has a pool of worker
+processes count them, and merges the answers. Then it counts everything once more in this one
+process, to see that the answer is the same and how much time the workers saved.
 
-The work comes first and knows nothing of processes; then the processes; then the report.
+The work comes first and knows nothing of processes; then the pool; then the report.
 """
 
 from __future__ import annotations
@@ -13,14 +12,12 @@ from __future__ import annotations
 import argparse
 import ast
 import os
-import signal
 import sys
 import sysconfig
 import time
 import warnings
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -30,12 +27,11 @@ from rich.table import Table
 from rich.text import Text
 
 import processing
-from processing.sharedctypes import SynchronizedArray
+from processing.pool import Pool, WorkerLost
 
 BATCH_BYTES = 128 * 1024  # a large file travels alone, small ones by the dozen
 FOREIGN_FOLDERS = frozenset({"site-packages", "dist-packages"})
 TEST_FOLDERS = frozenset({"test", "tests", "idle_test"})
-COUNTED = ("files", "lines", "functions", "classes")  # what is a number
 Advance = Callable[[int], object]  # is told how many files were just counted
 
 
@@ -121,96 +117,13 @@ def count_alone(paths: Iterable[Path], advance: Advance) -> Census:
     return total
 
 
-class DeadWorkerError(Exception):
-    """A worker process ended before its work did."""
-
-
-def died(process: processing.Process) -> DeadWorkerError:
-    """The error for a worker that has ended, or is about to."""
-    process.join(5)
-    return DeadWorkerError(f"worker process {process.pid} died, exit code {process.exitcode}")
-
-
-@dataclass(frozen=True)
-class Crew:
-    """What the workers share: the work, the answers, and the counts so far."""
-
-    batches: processing.Queue[list[Path] | None]
-    answers: processing.Queue[Census]
-    counts: SynchronizedArray[int]  # as many as COUNTED
-
-
-def work(crew: Crew) -> None:
-    """What a worker process runs: answer every batch with its census, until None comes.
-
-    The numbers are added up in shared memory, so the answer has the rest.
-    """
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
-    while (batch := crew.batches.get()) is not None:
-        census = count_batch(batch)
-        with crew.counts:  # the lock: nobody sees half of it, and no addition is lost
-            for place, name in enumerate(COUNTED):
-                crew.counts[place] += getattr(census, name)
-        crew.answers.put(census)
-
-
-@contextmanager
-def interrupts_held_back() -> Iterator[None]:
-    """A Ctrl-C waits for the end of this block. Processes started in it never see one."""
-    if sys.platform == "win32":
-        yield
-        return
-    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
-
-
-@contextmanager
-def at_work(size: int, crew: Crew) -> Iterator[list[processing.Process]]:
-    """Some worker processes. None is left after the block, in whatever way it is left."""
-    workers: list[processing.Process] = []
-    try:
-        for _ in range(size):
-            with interrupts_held_back():
-                process = processing.Process(target=work, args=(crew,), daemon=True)
-                process.start()
-                workers.append(process)
-        yield workers
-    finally:
-        with interrupts_held_back():
-            for process in workers:
-                process.terminate()  # does nothing to one that has ended
-                process.join()
-
-
 def count_with_workers(paths: Iterable[Path], processes: int, advance: Advance) -> Census:
-    """Count files in worker processes: each takes a batch whenever it has answered the last one."""
+    """Count files in worker processes: each gets a batch whenever it has answered the last one."""
     total = Census()
-    crew = Crew(processing.Queue(), processing.Queue(), processing.Array("Q", len(COUNTED)))
-    answers = crew.answers
-    with at_work(processes, crew) as workers:
-        dealt = list(deal(paths))
-        crew.batches.put_many([*dealt, *[None] * processes])  # for each worker a None at the end
-        for _ in dealt:
-            while answers.empty():
-                # An answer, or the end of a worker: which may have put its last answer before.
-                running = [each.sentinel for each in workers if each.exitcode is None]
-                processing.wait([answers, *running])
-                failed = [each for each in workers if each.exitcode]
-                if failed and answers.empty():
-                    raise died(failed[0])
-            answer = answers.get()
-            total.names.update(answer.names)
-            total.unparsed.update(answer.unparsed)
-            advance(answer.files)
-        for process in workers:
-            process.join()
-            if process.exitcode != 0:
-                raise died(process)
-    for name, count in zip(COUNTED, crew.counts, strict=True):
-        setattr(total, name, count)
+    with Pool(processes) as pool:
+        for census in pool.imap_unordered(count_batch, deal(paths)):
+            total.add(census)
+            advance(census.files)
     return total
 
 
@@ -290,7 +203,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 if __name__ == "__main__":
     try:
         sys.exit(main())
-    except DeadWorkerError as error:
+    except WorkerLost as error:
         sys.exit(f"census: {error}")
     except KeyboardInterrupt:
         print("census: interrupted", file=sys.stderr)

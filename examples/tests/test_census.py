@@ -151,28 +151,38 @@ def test_self_check_notices_a_wrong_answer(tree: Path) -> None:
 def test_killed_worker_is_an_error_and_not_a_hang(method: str, tmp_path: Path) -> None:
     for number in range(50):
         (tmp_path / f"{number}.py").write_text("# long\n" * 10_000)
+    (tmp_path / "deadly.py").write_text(
+        """if True:
+        import os, signal
+        from census import count_batch as count
+
+        def count_batch(batch):
+            if any(path.name == "7.py" for path in batch):
+                print(os.getpid(), flush=True)
+                os.kill(os.getpid(), signal.SIGKILL)
+            return count(batch)
+        """
+    )
     script = """if True:
-        import os, processing, signal, sys
-        victims = []
+        import processing, sys
+        from processing.pool import WorkerLost
 
-        def kill_one(files):
-            if not victims:
-                victims.append(processing.active_children()[0].pid)
-                print(victims[0])
-                os.kill(victims[0], signal.SIGKILL)
+        sys.path.append(sys.argv[1])
+        import deadly
 
-        paths = census.find_files(census.Path(sys.argv[1]))
+        census.count_batch = deadly.count_batch
         processing.set_start_method(sys.argv[2])
+        paths = census.find_files(census.Path(sys.argv[1]))
         try:
-            census.count_with_workers(paths, 2, kill_one)
-        except census.DeadWorkerError as error:
-            print(error)
+            census.count_with_workers(paths, 2, lambda files: None)
+        except WorkerLost as error:
+            print(error.pid, error.cause)
         print(processing.active_children())
     """
     outcome = drive(script, tmp_path, method)
     assert (outcome.returncode, outcome.stderr) == (0, "")
     victim, error, left = outcome.stdout.splitlines()
-    assert error == f"worker process {victim} died, exit code -9"
+    assert error == f"{victim} SIGKILL"
     assert left == "[]"
 
 
@@ -186,4 +196,5 @@ def test_worker_error_is_reported_in_one_line_by_the_program(tree: Path) -> None
     """
     outcome = drive(script, tree)
     assert outcome.returncode == 1
-    assert re.fullmatch(r"census: worker process \d+ died, exit code 7\n", outcome.stderr)
+    lost = r"census: worker \d+ ended \(exit code 7\) while it ran count_batch\(.*\n"
+    assert re.fullmatch(lost, outcome.stderr)
