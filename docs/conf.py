@@ -28,7 +28,7 @@ autodoc_preserve_defaults = True
 # Python itself is not searched for. Every reference to our own names has to lead somewhere.
 nitpicky = True
 MODULES = (
-    "_pickle builtins collections mmap os pathlib pickle queue socket ssl threading types typing"
+    "_pickle builtins collections logging mmap os pathlib pickle queue socket ssl threading types typing"
 )
 PYTHON = rf"({'|'.join(MODULES.split())})\..*"
 BUILTINS = (
@@ -43,15 +43,19 @@ nitpick_ignore_regex = [
 ]
 # Types of our own that only type checkers import, so that Sphinx cannot tell their module.
 NAMES = (
-    "*Ts",
     "Address",
     "Handler",
     "HasFileno",
     "Item",
     "ItemT",
+    "K",
     "LockLike",
     "MessageChannel",
+    "P",
+    "ResultT",
     "StartsProcesses",
+    "T",
+    "V",
     "WaitableT",
 )
 nitpick_ignore = [("py:class", name) for name in NAMES]
