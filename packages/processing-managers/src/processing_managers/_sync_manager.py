@@ -16,7 +16,6 @@ if TYPE_CHECKING:
         DictProxy,
         ListProxy,
         NamespaceProxy,
-        SetProxy,
         ValueProxy,
     )
     from processing_managers._proxies.locks import (
@@ -29,6 +28,7 @@ if TYPE_CHECKING:
         RLockProxy,
         SemaphoreProxy,
     )
+    from processing_managers._proxies.sets import SetProxy
     from processing_managers._registry import Registration
 
     T = TypeVar("T")

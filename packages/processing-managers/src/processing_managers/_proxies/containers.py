@@ -1,8 +1,8 @@
-"""Owns the proxies of lists, dictionaries, sets, namespaces, values and arrays."""
+"""Owns the proxies of lists, dictionaries, namespaces, values and arrays."""
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, MutableSequence, MutableSet
+from collections.abc import MutableMapping, MutableSequence
 
 from processing_managers._client.generic import (
     TYPE_CHECKING,
@@ -13,6 +13,7 @@ from processing_managers._client.generic import (
     ValueT,
 )
 from processing_managers._proxies.base import BaseProxy, known_proxies
+from processing_managers._proxies.iterating import FIRST_ITEMS, MOST_ITEMS, through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,43 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayProxy",
-    "CursorProxy",
     "DictProxy",
     "ListProxy",
     "NamespaceProxy",
-    "SetProxy",
     "ValueProxy",
 ]
-
-# How many items are fetched at first, and at most, while somebody iterates.
-FIRST_ITEMS, MOST_ITEMS = 64, 4096
-
-
-class CursorProxy(BaseProxy):
-    """A proxy to what goes through a dictionary or a set."""
-
-    _exposed_ = ("take",)
-
-    def take(self, number: int) -> list[Any]:
-        """The next items, at most ``number``; none at the end."""
-        items: list[Any] = self._callmethod("take", (number,))
-        return items
-
-
-def _through(proxy: BaseProxy, how: str) -> Iterator[Any]:
-    """Go through a dictionary or a set.
-
-    :raises RuntimeError: when its size changes between two of the requests that this takes
-    """
-    items, cursor = proxy._callmethod("iterate", (how, FIRST_ITEMS))
-    yield from items
-    number = FIRST_ITEMS
-    while cursor is not None:
-        number = min(number * 4, MOST_ITEMS)
-        items = cursor.take(number)
-        yield from items
-        if len(items) < number:
-            return
 
 
 class _Sequence(BaseProxy, Container[ItemT]):
@@ -305,10 +274,10 @@ class DictProxy(BaseProxy, Mapping[KeyT, ValueT]):
         self._callmethod("__delitem__", (key,))
 
     def __iter__(self) -> Iterator[KeyT]:
-        return _through(self, "keys")
+        return through(self, "keys")
 
     def __reversed__(self) -> Iterator[KeyT]:
-        return _through(self, "reversed")
+        return through(self, "reversed")
 
     def __or__(self, other: dict[KeyT, ValueT] | DictProxy[KeyT, ValueT]) -> dict[KeyT, ValueT]:
         if not isinstance(other, (dict, BaseProxy)):
@@ -386,182 +355,6 @@ class DictProxy(BaseProxy, Mapping[KeyT, ValueT]):
         self._callmethod("update", args, kwds)
 
 
-class SetProxy(BaseProxy, Container[ItemT]):
-    """A proxy to a set. Results of operators are sets."""
-
-    _exposed_ = (
-        "__and__",
-        "__contains__",
-        "__len__",
-        "__or__",
-        "__rsub__",
-        "__sub__",
-        "__xor__",
-        "add",
-        "clear",
-        "copy",
-        "difference",
-        "difference_update",
-        "discard",
-        "intersection",
-        "intersection_update",
-        "isdisjoint",
-        "issubset",
-        "issuperset",
-        "iterate",
-        "pop",
-        "remove",
-        "symmetric_difference",
-        "symmetric_difference_update",
-        "union",
-        "update",
-    )
-
-    def __len__(self) -> int:
-        length: int = self._callmethod("__len__")
-        return length
-
-    def __contains__(self, item: object) -> bool:
-        found: bool = self._callmethod("__contains__", (item,))
-        return found
-
-    def __iter__(self) -> Iterator[ItemT]:
-        return _through(self, "keys")
-
-    def add(self, item: ItemT) -> None:
-        """As of set."""
-        self._callmethod("add", (item,))
-
-    def clear(self) -> None:
-        """As of set."""
-        self._callmethod("clear")
-
-    def copy(self) -> set[ItemT]:
-        """A set of the items."""
-        result: set[ItemT] = self._callmethod("copy")
-        return result
-
-    def discard(self, item: ItemT) -> None:
-        """As of set."""
-        self._callmethod("discard", (item,))
-
-    def pop(self) -> ItemT:
-        """As of set."""
-        item: ItemT = self._callmethod("pop")
-        return item
-
-    def remove(self, item: ItemT) -> None:
-        """As of set."""
-        self._callmethod("remove", (item,))
-
-    def _with(self, name: str, others: tuple[Iterable[Any], ...]) -> Any:
-        sent = [
-            other if isinstance(other, (set, frozenset, list, tuple, BaseProxy)) else list(other)
-            for other in others
-        ]
-        return self._callmethod(name, tuple(sent))
-
-    def union(self, *others: Iterable[ItemT]) -> set[ItemT]:
-        """As of set."""
-        result: set[ItemT] = self._with("union", others)
-        return result
-
-    def intersection(self, *others: Iterable[Any]) -> set[ItemT]:
-        """As of set."""
-        result: set[ItemT] = self._with("intersection", others)
-        return result
-
-    def difference(self, *others: Iterable[Any]) -> set[ItemT]:
-        """As of set."""
-        result: set[ItemT] = self._with("difference", others)
-        return result
-
-    def symmetric_difference(self, other: Iterable[ItemT]) -> set[ItemT]:
-        """As of set."""
-        result: set[ItemT] = self._with("symmetric_difference", (other,))
-        return result
-
-    def update(self, *others: Iterable[ItemT]) -> None:
-        """As of set."""
-        self._with("update", others)
-
-    def intersection_update(self, *others: Iterable[Any]) -> None:
-        """As of set."""
-        self._with("intersection_update", others)
-
-    def difference_update(self, *others: Iterable[Any]) -> None:
-        """As of set."""
-        self._with("difference_update", others)
-
-    def symmetric_difference_update(self, other: Iterable[ItemT]) -> None:
-        """As of set."""
-        self._with("symmetric_difference_update", (other,))
-
-    def isdisjoint(self, other: Iterable[Any]) -> bool:
-        """As of set."""
-        answer: bool = self._with("isdisjoint", (other,))
-        return answer
-
-    def issubset(self, other: Iterable[Any]) -> bool:
-        """As of set."""
-        answer: bool = self._with("issubset", (other,))
-        return answer
-
-    def issuperset(self, other: Iterable[Any]) -> bool:
-        """As of set."""
-        answer: bool = self._with("issuperset", (other,))
-        return answer
-
-    def _operator(self, name: str, other: Any) -> Any:
-        if not isinstance(other, (set, frozenset, SetProxy)):
-            return NotImplemented
-        return self._callmethod(name, (other,))
-
-    def __or__(self, other: Any) -> set[ItemT]:
-        result: set[ItemT] = self._operator("__or__", other)
-        return result
-
-    def __and__(self, other: Any) -> set[ItemT]:
-        result: set[ItemT] = self._operator("__and__", other)
-        return result
-
-    def __sub__(self, other: Any) -> set[ItemT]:
-        result: set[ItemT] = self._operator("__sub__", other)
-        return result
-
-    def __xor__(self, other: Any) -> set[ItemT]:
-        result: set[ItemT] = self._operator("__xor__", other)
-        return result
-
-    def __rsub__(self, other: Any) -> set[ItemT]:
-        result: set[ItemT] = self._operator("__rsub__", other)
-        return result
-
-    __ror__, __rand__, __rxor__ = __or__, __and__, __xor__
-
-    def _in_place(self, name: str, other: Any) -> Any:
-        if not isinstance(other, (set, frozenset, SetProxy)):
-            return NotImplemented
-        self._callmethod(name, (other,))
-        return self
-
-    def __ior__(self, other: Any) -> Self:
-        result: Self = self._in_place("update", other)
-        return result
-
-    def __iand__(self, other: Any) -> Self:
-        result: Self = self._in_place("intersection_update", other)
-        return result
-
-    def __isub__(self, other: Any) -> Self:
-        result: Self = self._in_place("difference_update", other)
-        return result
-
-    def __ixor__(self, other: Any) -> Self:
-        result: Self = self._in_place("symmetric_difference_update", other)
-        return result
-
-
 class NamespaceProxy(BaseProxy):
     """A proxy to an object with attributes.
 
@@ -620,16 +413,13 @@ class ValueProxy(BaseProxy, Container[ItemT]):
 MutableSequence.register(ListProxy)
 MutableSequence.register(ArrayProxy)
 MutableMapping.register(DictProxy)
-MutableSet.register(SetProxy)
 
 known_proxies.update(
     {
         "list": ListProxy,
         "dict": DictProxy,
-        "set": SetProxy,
         "Namespace": NamespaceProxy,
         "Value": ValueProxy,
         "Array": ArrayProxy,
-        "cursor": CursorProxy,
     }
 )
