@@ -10,6 +10,7 @@ from processing_managers._client.generic import (
     ItemT,
     KeyT,
     Mapping,
+    ResultT,
     ValueT,
 )
 from processing_managers._proxies.base import BaseProxy, known_proxies
@@ -57,8 +58,8 @@ class _Sequence(BaseProxy, Container[ItemT]):
         def __setitem__(self, index: slice, value: Iterable[ItemT]) -> None: ...
 
     def __setitem__(self, index: SupportsIndex | slice, value: Any) -> None:
-        if isinstance(index, slice) and not isinstance(value, BaseProxy):
-            value = self._items_of(value)
+        if isinstance(index, slice):
+            value = self._proxy_or_items(value)
         self._callmethod("__setitem__", (index, value))
 
     def _items_of(self, items: Iterable[Any]) -> Any:
@@ -76,7 +77,10 @@ class _Sequence(BaseProxy, Container[ItemT]):
             number = min(number * 4, MOST_ITEMS)
 
     def __reversed__(self) -> Iterator[ItemT]:
-        end, number = len(self), FIRST_ITEMS
+        return self._backwards(len(self))
+
+    def _backwards(self, end: int) -> Iterator[ItemT]:
+        number = FIRST_ITEMS
         while end > 0:
             start = max(0, end - number)
             yield from reversed(self._callmethod("__getitem__", (slice(start, end),)))
@@ -97,6 +101,7 @@ class _Sequence(BaseProxy, Container[ItemT]):
         self._callmethod("extend", (self._proxy_or_items(items),))
 
     def _proxy_or_items(self, items: Iterable[Any]) -> Any:
+        items = self._operand(items)
         return items if isinstance(items, BaseProxy) else self._items_of(items)
 
     def index(self, item: ItemT, start: SupportsIndex = 0, stop: SupportsIndex = 2**63 - 1) -> int:
@@ -156,7 +161,7 @@ class ListProxy(_Sequence[ItemT]):
     )
 
     def __add__(self, items: list[ItemT] | ListProxy[ItemT]) -> list[ItemT]:
-        result: list[ItemT] = self._callmethod("__add__", (items,))
+        result: list[ItemT] = self._callmethod("__add__", (self._operand(items),))
         return result
 
     def __radd__(self, items: list[ItemT]) -> list[ItemT]:
@@ -194,8 +199,10 @@ class ArrayProxy(_Sequence[ItemT]):
         "__len__",
         "__setitem__",
         "append",
+        "byteswap",
         "count",
         "extend",
+        "frombytes",
         "index",
         "insert",
         "pop",
@@ -217,6 +224,18 @@ class ArrayProxy(_Sequence[ItemT]):
             self._callmethod("set_items", (index, self._proxy_or_items(value)))
         else:
             self._callmethod("__setitem__", (index, value))
+
+    def byteswap(self) -> None:
+        """As of array."""
+        self._callmethod("byteswap")
+
+    def frombytes(self, data: bytes) -> None:
+        """Append the numbers that these bytes are in memory."""
+        self._callmethod("frombytes", (bytes(data),))
+
+    def fromlist(self, numbers: list[ItemT]) -> None:
+        """Append the numbers of a list."""
+        self.extend(numbers)
 
     def tolist(self) -> list[ItemT]:
         """The numbers as a list."""
@@ -280,9 +299,9 @@ class DictProxy(BaseProxy, Mapping[KeyT, ValueT]):
         return through(self, "reversed")
 
     def __or__(self, other: dict[KeyT, ValueT] | DictProxy[KeyT, ValueT]) -> dict[KeyT, ValueT]:
-        if not isinstance(other, (dict, BaseProxy)):
+        if not isinstance(other, (dict, DictProxy)):
             return NotImplemented
-        result: dict[KeyT, ValueT] = self._callmethod("__or__", (other,))
+        result: dict[KeyT, ValueT] = self._callmethod("__or__", (self._operand(other),))
         return result
 
     def __ror__(self, other: dict[KeyT, ValueT]) -> dict[KeyT, ValueT]:
@@ -314,7 +333,7 @@ class DictProxy(BaseProxy, Mapping[KeyT, ValueT]):
         @overload
         def get(self, key: KeyT, default: None = None) -> ValueT | None: ...
         @overload
-        def get(self, key: KeyT, default: ValueT) -> ValueT: ...
+        def get(self, key: KeyT, default: ValueT | ResultT) -> ValueT | ResultT: ...
 
     def get(self, key: KeyT, default: Any = None) -> Any:
         """As of dict."""
@@ -335,7 +354,14 @@ class DictProxy(BaseProxy, Mapping[KeyT, ValueT]):
         result: list[ValueT] = self._callmethod("values")
         return result
 
-    def pop(self, key: KeyT, *default: Any) -> Any:
+    if TYPE_CHECKING:
+
+        @overload
+        def pop(self, key: KeyT, /) -> ValueT: ...
+        @overload
+        def pop(self, key: KeyT, default: ValueT | ResultT, /) -> ValueT | ResultT: ...
+
+    def pop(self, key: KeyT, /, *default: Any) -> Any:
         """As of dict."""
         return self._callmethod("pop", (key, *default))
 
@@ -344,14 +370,24 @@ class DictProxy(BaseProxy, Mapping[KeyT, ValueT]):
         item: tuple[KeyT, ValueT] = self._callmethod("popitem")
         return item
 
+    if TYPE_CHECKING:
+
+        @overload
+        def setdefault(self, key: KeyT, default: None = None) -> ValueT | None: ...
+        @overload
+        def setdefault(self, key: KeyT, default: ValueT) -> ValueT: ...
+
     def setdefault(self, key: KeyT, default: Any = None) -> Any:
         """As of dict."""
         return self._callmethod("setdefault", (key, default))
 
-    def update(self, *args: Any, **kwds: ValueT) -> None:
+    def update(self, /, *args: Any, **kwds: ValueT) -> None:
         """As of dict."""
-        if args and not isinstance(args[0], (dict, BaseProxy)):
-            args = (dict(*args),)
+        if args:
+            given = self._operand(args[0])
+            if type(given) is not dict and not isinstance(given, BaseProxy):
+                given = dict(given)  # views and the like cannot be sent
+            args = (given, *args[1:])
         self._callmethod("update", args, kwds)
 
 

@@ -86,7 +86,7 @@ class SetProxy(BaseProxy, Container[ItemT]):
     def _with(self, name: str, others: tuple[Iterable[Any], ...]) -> Any:
         sent = [
             other if isinstance(other, (set, frozenset, list, tuple, BaseProxy)) else list(other)
-            for other in others
+            for other in map(self._operand, others)
         ]
         return self._callmethod(name, tuple(sent))
 
@@ -144,7 +144,7 @@ class SetProxy(BaseProxy, Container[ItemT]):
     def _operator(self, name: str, other: Any) -> Any:
         if not isinstance(other, (set, frozenset, SetProxy)):
             return NotImplemented
-        return self._callmethod(name, (other,))
+        return self._callmethod(name, (self._operand(other),))
 
     def __or__(self, other: Any) -> set[ItemT]:
         result: set[ItemT] = self._operator("__or__", other)
@@ -171,7 +171,7 @@ class SetProxy(BaseProxy, Container[ItemT]):
     def _in_place(self, name: str, other: Any) -> Any:
         if not isinstance(other, (set, frozenset, SetProxy)):
             return NotImplemented
-        self._callmethod(name, (other,))
+        self._callmethod(name, (self._operand(other),))
         return self
 
     def __ior__(self, other: Any) -> Self:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from queue import Empty, Full
 
-from processing_core import MisuseError
 from processing_managers._server.arguments import checked_count, checked_seconds
 from processing_managers._server.calls import PENDING, Call, NoCopies, served
+from processing_managers.errors import TooOftenError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -84,7 +84,8 @@ class QueueReferent(NoCopies):
     def put_many(self, call: Call, items: list[Any]) -> None:
         """Put all items. :raises queue.Full: when there is no room for all; then none was put"""
         del call
-        if self._maxsize and len(self._items) + len(items) > self._maxsize:
+        # What those who wait for items get needs no room.
+        if self._maxsize and len(self._items) + len(items) > self._maxsize + len(self._getters):
             raise Full
         for item in items:
             self._add(item)
@@ -109,7 +110,7 @@ class QueueReferent(NoCopies):
 
     @served
     def task_done(self, call: Call) -> None:
-        """One of the items is done with. :raises MisuseError: for more than there were"""
+        """One of the items is done with. :raises TooOftenError: for more than there were"""
         del call
         if self._unfinished == 0:
             raise TooOftenError("task_done() called more often than there were items")
@@ -128,7 +129,3 @@ class QueueReferent(NoCopies):
 
     def __repr__(self) -> str:
         return f"<Queue({len(self._items)} items, maxsize {self._maxsize})>"
-
-
-class TooOftenError(MisuseError, ValueError):
-    """Something was said to be done that had not begun."""
