@@ -91,6 +91,10 @@ class _Sequence(BaseProxy, Container[ItemT]):
         """As of the referent."""
         self._callmethod("append", (item,))
 
+    def clear(self) -> None:
+        """As of the referent."""
+        self._callmethod("clear")
+
     def count(self, item: ItemT) -> int:
         """As of the referent."""
         number: int = self._callmethod("count", (item,))
@@ -174,10 +178,6 @@ class ListProxy(_Sequence[ItemT]):
 
     __rmul__ = __mul__
 
-    def clear(self) -> None:
-        """As of list."""
-        self._callmethod("clear")
-
     def copy(self) -> list[ItemT]:
         """A list of the items; nested containers are still those of the manager."""
         result: list[ItemT] = self._callmethod("copy")
@@ -200,6 +200,7 @@ class ArrayProxy(_Sequence[ItemT]):
         "__setitem__",
         "append",
         "byteswap",
+        "clear",
         "count",
         "extend",
         "frombytes",

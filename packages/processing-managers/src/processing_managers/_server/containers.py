@@ -298,6 +298,10 @@ class ArrayReferent(PlainArray):
         """Assign to a slice."""
         self[index] = array.array(self.typecode, items)
 
+    def clear(self) -> None:
+        """Remove all numbers, which arrays themselves can only since Python 3.13."""
+        del self[:]
+
     def extend(self, items: Any) -> None:
         super().extend(array.array(self.typecode, items))
 
