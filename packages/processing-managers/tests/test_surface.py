@@ -72,7 +72,6 @@ LEFT_OUT: dict[type, dict[str, str]] = {
         "fileno": NO_FILE_NUMBER,
         "aget": NO_COROUTINE,
         "aput": NO_COROUTINE,
-        "get_many": "not there yet",
     },
 }
 LEFT_OUT[JoinableQueueProxy] = LEFT_OUT[QueueProxy]

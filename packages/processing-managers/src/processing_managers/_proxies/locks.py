@@ -236,6 +236,7 @@ class QueueProxy(_Unique, Container[ItemT]):
         "empty",
         "full",
         "get",
+        "get_many",
         "get_nowait",
         "join",
         "put",
@@ -278,6 +279,16 @@ class QueueProxy(_Unique, Container[ItemT]):
         return item
 
     getNoWait = get_nowait
+
+    def get_many(self, max_items: int, timeout: float | None = None) -> list[ItemT]:
+        """Remove the oldest items, at most ``max_items``, waiting only while there is none.
+
+        Returns an empty list when ``timeout`` (seconds; None without limit) has passed.
+
+        :raises InvalidArgument: (a ValueError) when ``max_items`` is not positive
+        """
+        items: list[ItemT] = self._callmethod("get_many", (max_items, timeout))
+        return items
 
     def put_many(self, iterable: Iterable[ItemT]) -> None:
         """Put all items in one request. :raises queue.Full: when not all fit; none was put then"""

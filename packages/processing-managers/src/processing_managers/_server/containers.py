@@ -136,6 +136,9 @@ class SharedSet(PlainSet):
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return set, (list(self),)
 
+    def __repr__(self) -> str:
+        return repr(set(self))
+
     __hash__ = None  # as of set
 
 

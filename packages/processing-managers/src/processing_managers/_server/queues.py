@@ -50,7 +50,8 @@ class QueueReferent(NoCopies):
         if self._getters:
             waiter = next(iter(self._getters))
             waiter.leave()
-            waiter.call.finish(item)
+            # What waits in get_many() has how many it takes, and gets them in a list.
+            waiter.call.finish(item if waiter.item is None else [item])
         else:
             self._items.append(item)
 
@@ -62,6 +63,10 @@ class QueueReferent(NoCopies):
             if not block or seconds == 0.0:
                 raise Empty
             return call.park(self._getters, seconds, lambda waiter: waiter.call.fail(Empty()))
+        return self._take()
+
+    def _take(self) -> Any:
+        """Remove the oldest item; who waited for the room has it then."""
         item = self._items.popleft()
         if self._putters:
             waiter = next(iter(self._putters))
@@ -69,6 +74,22 @@ class QueueReferent(NoCopies):
             self._add(waiter.item)
             waiter.call.finish(None)
         return item
+
+    @served
+    def get_many(self, call: Call, max_items: int, timeout: float | None = None) -> object:
+        """Remove the oldest items, at most ``max_items``, waiting while there is none; none if
+        there was none in time.
+        """
+        most = checked_count(max_items, "max_items", 1)
+        seconds = checked_seconds(timeout)
+        if self._items:
+            return [self._take() for _ in range(min(most, len(self._items)))]
+        if seconds == 0.0:
+            return []
+        call.park(self._getters, seconds, lambda waiter: waiter.call.finish([]))
+        assert call.waiter is not None
+        call.waiter.item = most
+        return PENDING
 
     @served
     def put_nowait(self, call: Call, item: Any) -> object:
