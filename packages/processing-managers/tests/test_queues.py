@@ -20,6 +20,14 @@ from processing_testkit.waiting import wait_until
 
 Elsewhere = Callable[..., "Future[Any]"]
 
+# Ways not to wait, or not for long.
+AT_ONCE: list[dict[str, Any]] = [
+    {"block": False},
+    {"timeout": 0},
+    {"timeout": -1},
+    {"timeout": 0.01},
+]
+
 
 @pytest.fixture
 def others() -> Iterator[Elsewhere]:
@@ -31,7 +39,9 @@ def others() -> Iterator[Elsewhere]:
 @pytest.mark.parametrize("name", ["Queue", "JoinableQueue"])
 def test_first_in_first_out(manager: SyncManager, name: str) -> None:
     items = getattr(manager, name)()
-    assert items.empty() and not items.full() and items.qsize() == 0
+    assert items.empty()
+    assert not items.full()
+    assert items.qsize() == 0
     items.put(1)
     items.put(obj=2, block=False, timeout=None)
     items.put_nowait(obj=3)
@@ -39,12 +49,13 @@ def test_first_in_first_out(manager: SyncManager, name: str) -> None:
     items.put_many(iterable=iter([5, 6]))
     items.putMany(())
     items.putmany([7])
-    assert items.qsize() == 7 and not items.empty()
+    assert items.qsize() == 7
+    assert not items.empty()
     assert [items.get(), items.get(True, 5), items.get(block=False)] == [1, 2, 3]
     assert [items.get_nowait(), items.getNoWait()] == [4, 5]
     assert items.get_many(5) == [6, 7]
     assert items.get_many(max_items=5, timeout=0.01) == items.get_many(5, 0) == []
-    for limits in [{"block": False}, {"timeout": 0}, {"timeout": -1}, {"timeout": 0.01}]:
+    for limits in AT_ONCE:
         with pytest.raises(queue.Empty):
             items.get(**limits)
     with pytest.raises(queue.Empty):
@@ -66,7 +77,7 @@ def test_bounded(manager: SyncManager, others: Elsewhere) -> None:
     assert items.qsize() == 1
     items.put_many([2])
     assert items.full()
-    for limits in [{"block": False}, {"timeout": 0}, {"timeout": -1}, {"timeout": 0.01}]:
+    for limits in AT_ONCE:
         with pytest.raises(queue.Full):
             items.put(3, **limits)
     with pytest.raises(queue.Full):

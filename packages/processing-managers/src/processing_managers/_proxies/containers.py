@@ -214,9 +214,6 @@ class ArrayProxy(_Sequence[ItemT]):
         "tolist",
     )
 
-    def __getitem__(self, index: SupportsIndex | slice) -> Any:
-        return self._callmethod("__getitem__", (index,))
-
     def _items_of(self, items: Iterable[Any]) -> Any:
         return list(items)
 
