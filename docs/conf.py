@@ -28,7 +28,8 @@ autodoc_preserve_defaults = True
 # Python itself is not searched for. Every reference to our own names has to lead somewhere.
 nitpicky = True
 MODULES = (
-    "_pickle builtins collections logging mmap os pathlib pickle queue socket ssl threading types typing"
+    "_pickle builtins collections logging mmap os pathlib pickle queue socket ssl threading types"
+    " typing"
 )
 PYTHON = rf"({'|'.join(MODULES.split())})\..*"
 BUILTINS = (

@@ -25,6 +25,19 @@ def increment(counter: Any, lock: Any, times: int) -> None:
             counter.value += 1
 
 
+def put_all(items: Any, objects: list[Any]) -> None:
+    for obj in objects:
+        items.put(obj)
+
+
+def take_until_none(items: Any, results: Any) -> list[Any]:
+    taken = []
+    while (item := items.get()) is not None:
+        taken.append(item)
+    results.put_many(taken)
+    return taken
+
+
 def hold_and_wait(lock: Any, ready: Any) -> None:
     """Acquire a lock and never release it."""
     lock.acquire()

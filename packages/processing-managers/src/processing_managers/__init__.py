@@ -18,7 +18,6 @@ from processing_managers._proxies.containers import ArrayProxy as ArrayProxy
 from processing_managers._proxies.containers import DictProxy as DictProxy
 from processing_managers._proxies.containers import ListProxy as ListProxy
 from processing_managers._proxies.containers import NamespaceProxy as NamespaceProxy
-from processing_managers._proxies.containers import SetProxy as SetProxy
 from processing_managers._proxies.containers import ValueProxy as ValueProxy
 from processing_managers._proxies.locks import AcquirerProxy as AcquirerProxy
 from processing_managers._proxies.locks import BarrierProxy as BarrierProxy
@@ -31,6 +30,7 @@ from processing_managers._proxies.locks import RLockProxy as RLockProxy
 from processing_managers._proxies.locks import SemaphoreProxy as SemaphoreProxy
 from processing_managers._proxies.pools import AsyncResultProxy as AsyncResultProxy
 from processing_managers._proxies.pools import PoolProxy as PoolProxy
+from processing_managers._proxies.sets import SetProxy as SetProxy
 from processing_managers._server.containers import NamespaceReferent as Namespace
 from processing_managers._sync_manager import Manager as Manager
 from processing_managers._sync_manager import SyncManager as SyncManager

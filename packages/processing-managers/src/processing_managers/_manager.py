@@ -126,6 +126,8 @@ class BaseManager:
             raise InvalidType(f"initializer must be callable, not {initializer!r}")
         # Only here: clients do not need what a server needs.
         from processing_managers import _builtin_types
+
+        # As above.
         from processing_managers._server import process as server_process
 
         requests: SimpleQueue[Any] | None
@@ -246,6 +248,8 @@ class BaseManager:
         self._check_unused("started")
         # Only here: clients do not need what a server needs.
         from processing_managers import _builtin_types
+
+        # As above.
         from processing_managers._server.server import Server
 
         try:

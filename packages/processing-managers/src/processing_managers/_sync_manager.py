@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import builtins
+
 from processing_managers._client.generic import TYPE_CHECKING
 from processing_managers._manager import BaseManager
+from processing_managers._proxies.base import BaseProxy
 
 if TYPE_CHECKING:
-    import builtins
     from collections.abc import Callable, Iterable
     from typing import Any, TypeVar, overload
 
@@ -16,7 +18,6 @@ if TYPE_CHECKING:
         DictProxy,
         ListProxy,
         NamespaceProxy,
-        SetProxy,
         ValueProxy,
     )
     from processing_managers._proxies.locks import (
@@ -29,6 +30,7 @@ if TYPE_CHECKING:
         RLockProxy,
         SemaphoreProxy,
     )
+    from processing_managers._proxies.sets import SetProxy
     from processing_managers._registry import Registration
 
     T = TypeVar("T")
@@ -36,6 +38,9 @@ if TYPE_CHECKING:
     V = TypeVar("V")
 
 __all__ = ["Manager", "SyncManager"]
+
+# What containers are made of as it is.
+PLAIN = (list, tuple, dict, set, frozenset, str, bytes, range)
 
 
 class SyncManager(BaseManager):
@@ -50,6 +55,17 @@ class SyncManager(BaseManager):
         from processing_managers import _builtin_types
 
         return {**_builtin_types.sync_registry(), **super()._registrations()}
+
+    def _sent(self, args: tuple[Any, ...], make: Callable[[Any], Any]) -> tuple[Any, ...]:
+        """The arguments of a container, in which what may not pickle has become a plain one."""
+        if not args or type(args[0]) in PLAIN:
+            return args
+        first = args[0]
+        if not isinstance(first, BaseProxy):
+            first = make(first)
+        elif first._session is not self._connected():
+            first = first._getvalue()  # a manager never waits for another one
+        return (first, *args[1:])
 
     # The methods are named like builtins, which annotations after them name by their module.
 
@@ -68,35 +84,37 @@ class SyncManager(BaseManager):
         :param nested: whether plain lists, dictionaries and sets that are put into it become the
             manager's, too, so that they can be changed in place
         """
-        proxy: ListProxy[Any] = self._create("list", *_pickled(args), **kwds)
+        proxy: ListProxy[Any] = self._create("list", *self._sent(args, builtins.list), **kwds)
         return proxy
 
     if TYPE_CHECKING:
 
         @overload
-        def dict(self, **kwds: V) -> DictProxy[str, V]: ...
+        def dict(self, /) -> DictProxy[Any, Any]: ...
+        @overload
+        def dict(self, /, **kwds: V) -> DictProxy[str, V]: ...
         @overload
         def dict(self, mapping: builtins.dict[K, V], /) -> DictProxy[K, V]: ...
         @overload
         def dict(self, pairs: Iterable[tuple[K, V]], /) -> DictProxy[K, V]: ...
         @overload
-        def dict(self, *args: Any, **kwds: Any) -> DictProxy[Any, Any]: ...
+        def dict(self, /, *args: Any, **kwds: Any) -> DictProxy[Any, Any]: ...
 
-    def dict(self, *args: Any, **kwds: Any) -> DictProxy[Any, Any]:
+    def dict(self, /, *args: Any, **kwds: Any) -> DictProxy[Any, Any]:
         """A dictionary, made as ``dict`` makes it.
 
         :param nested: True makes plain lists, dictionaries and sets that are put into it the
             manager's, too, so that ``d["a"]["b"] = 1`` is seen by all
         """
-        proxy: DictProxy[Any, Any] = self._create("dict", *_pickled(args), **kwds)
+        proxy: DictProxy[Any, Any] = self._create("dict", *self._sent(args, builtins.dict), **kwds)
         return proxy
 
     def set(self, items: Iterable[T] = (), /) -> SetProxy[T]:
         """A set of items."""
-        proxy: SetProxy[T] = self._create("set", *_pickled((items,)))
+        proxy: SetProxy[T] = self._create("set", *self._sent((items,), builtins.list))
         return proxy
 
-    def Namespace(self, **attributes: Any) -> NamespaceProxy:  # noqa: N802 - documented name
+    def Namespace(self, /, **attributes: Any) -> NamespaceProxy:  # noqa: N802 - documented name
         """An object with these attributes, and others by assignment."""
         proxy: NamespaceProxy = self._create("Namespace", **attributes)
         return proxy
@@ -178,13 +196,6 @@ class SyncManager(BaseManager):
         :raises UnknownTypeError: when processing-pool is not installed
         """
         return self._create("Pool", *args, **kwds)
-
-
-def _pickled(args: tuple[Any, ...]) -> tuple[Any, ...]:
-    """Arguments in which an iterator has become a list, because it cannot be sent."""
-    if args and hasattr(args[0], "__next__"):
-        return ([*args[0]], *args[1:])
-    return args
 
 
 def Manager(ctx: BaseContext | None = None) -> SyncManager:  # noqa: N802 - the documented name

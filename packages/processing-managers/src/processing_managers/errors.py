@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
-from processing_core import ProcessError, RemoteError
+from processing_core import MisuseError, ProcessError, RemoteError
 
-__all__ = ["ManagerLost", "NotExposedError", "ReferentGoneError", "UnknownTypeError"]
+__all__ = [
+    "ManagerLost",
+    "NotExposedError",
+    "NotHeldError",
+    "ReferentGoneError",
+    "TooOftenError",
+    "UnknownTypeError",
+]
 
 
 class ManagerLost(ProcessError, ConnectionError, EOFError):  # noqa: N818 - as WorkerLost
@@ -18,8 +25,20 @@ class NotExposedError(RemoteError, AttributeError):
     """The method is not among those that proxies of this type may call."""
 
 
+class NotHeldError(MisuseError, ValueError, RuntimeError):
+    """A lock was released, or its condition used, by somebody who does not hold it.
+
+    It is also of the types that locks of processes (AssertionError, ValueError) and of threads
+    (RuntimeError) raise there.
+    """
+
+
 class ReferentGoneError(RemoteError, LookupError):
     """The manager has no such object: it was given up, or belongs to another manager."""
+
+
+class TooOftenError(MisuseError, ValueError):
+    """Something was said to be done more often than it had begun."""
 
 
 class UnknownTypeError(RemoteError, LookupError):

@@ -123,7 +123,7 @@ class Session:
             self.flush()
         return link.call(ident, name, args, kwds)
 
-    def ask(self, name: str, *args: Any, **kwds: Any) -> Any:
+    def ask(self, name: str, /, *args: Any, **kwds: Any) -> Any:
         """Call a method of the server itself."""
         return self.call(SERVER, name, args, kwds)
 

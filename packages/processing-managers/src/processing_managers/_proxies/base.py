@@ -123,6 +123,16 @@ class BaseProxy:
     def __deepcopy__(self, memo: dict[int, Any]) -> Any:
         return self._getvalue()
 
+    def _operand(self, other: Any) -> Any:
+        """What is sent as an argument that the method only reads.
+
+        A proxy of the same manager is its referent there. Of others the value is sent, so that no
+        manager has to wait for another one.
+        """
+        if isinstance(other, BaseProxy) and other._session is not self._session:
+            return other._getvalue()
+        return other
+
     # By value
 
     def _is_same(self, other: object) -> bool:

@@ -1,8 +1,8 @@
-"""Owns the proxies of lists, dictionaries, sets, namespaces, values and arrays."""
+"""Owns the proxies of lists, dictionaries, namespaces, values and arrays."""
 
 from __future__ import annotations
 
-from collections.abc import MutableMapping, MutableSequence, MutableSet
+from collections.abc import MutableMapping, MutableSequence
 
 from processing_managers._client.generic import (
     TYPE_CHECKING,
@@ -10,9 +10,11 @@ from processing_managers._client.generic import (
     ItemT,
     KeyT,
     Mapping,
+    ResultT,
     ValueT,
 )
 from processing_managers._proxies.base import BaseProxy, known_proxies
+from processing_managers._proxies.iterating import FIRST_ITEMS, MOST_ITEMS, through
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Iterator
@@ -20,43 +22,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "ArrayProxy",
-    "CursorProxy",
     "DictProxy",
     "ListProxy",
     "NamespaceProxy",
-    "SetProxy",
     "ValueProxy",
 ]
-
-# How many items are fetched at first, and at most, while somebody iterates.
-FIRST_ITEMS, MOST_ITEMS = 64, 4096
-
-
-class CursorProxy(BaseProxy):
-    """A proxy to what goes through a dictionary or a set."""
-
-    _exposed_ = ("take",)
-
-    def take(self, number: int) -> list[Any]:
-        """The next items, at most ``number``; none at the end."""
-        items: list[Any] = self._callmethod("take", (number,))
-        return items
-
-
-def _through(proxy: BaseProxy, how: str) -> Iterator[Any]:
-    """Go through a dictionary or a set.
-
-    :raises RuntimeError: when its size changes between two of the requests that this takes
-    """
-    items, cursor = proxy._callmethod("iterate", (how, FIRST_ITEMS))
-    yield from items
-    number = FIRST_ITEMS
-    while cursor is not None:
-        number = min(number * 4, MOST_ITEMS)
-        items = cursor.take(number)
-        yield from items
-        if len(items) < number:
-            return
 
 
 class _Sequence(BaseProxy, Container[ItemT]):
@@ -88,8 +58,8 @@ class _Sequence(BaseProxy, Container[ItemT]):
         def __setitem__(self, index: slice, value: Iterable[ItemT]) -> None: ...
 
     def __setitem__(self, index: SupportsIndex | slice, value: Any) -> None:
-        if isinstance(index, slice) and not isinstance(value, BaseProxy):
-            value = self._items_of(value)
+        if isinstance(index, slice):
+            value = self._proxy_or_items(value)
         self._callmethod("__setitem__", (index, value))
 
     def _items_of(self, items: Iterable[Any]) -> Any:
@@ -107,7 +77,10 @@ class _Sequence(BaseProxy, Container[ItemT]):
             number = min(number * 4, MOST_ITEMS)
 
     def __reversed__(self) -> Iterator[ItemT]:
-        end, number = len(self), FIRST_ITEMS
+        return self._backwards(len(self))
+
+    def _backwards(self, end: int) -> Iterator[ItemT]:
+        number = FIRST_ITEMS
         while end > 0:
             start = max(0, end - number)
             yield from reversed(self._callmethod("__getitem__", (slice(start, end),)))
@@ -117,6 +90,10 @@ class _Sequence(BaseProxy, Container[ItemT]):
     def append(self, item: ItemT) -> None:
         """As of the referent."""
         self._callmethod("append", (item,))
+
+    def clear(self) -> None:
+        """As of the referent."""
+        self._callmethod("clear")
 
     def count(self, item: ItemT) -> int:
         """As of the referent."""
@@ -128,6 +105,7 @@ class _Sequence(BaseProxy, Container[ItemT]):
         self._callmethod("extend", (self._proxy_or_items(items),))
 
     def _proxy_or_items(self, items: Iterable[Any]) -> Any:
+        items = self._operand(items)
         return items if isinstance(items, BaseProxy) else self._items_of(items)
 
     def index(self, item: ItemT, start: SupportsIndex = 0, stop: SupportsIndex = 2**63 - 1) -> int:
@@ -187,7 +165,7 @@ class ListProxy(_Sequence[ItemT]):
     )
 
     def __add__(self, items: list[ItemT] | ListProxy[ItemT]) -> list[ItemT]:
-        result: list[ItemT] = self._callmethod("__add__", (items,))
+        result: list[ItemT] = self._callmethod("__add__", (self._operand(items),))
         return result
 
     def __radd__(self, items: list[ItemT]) -> list[ItemT]:
@@ -199,10 +177,6 @@ class ListProxy(_Sequence[ItemT]):
         return result
 
     __rmul__ = __mul__
-
-    def clear(self) -> None:
-        """As of list."""
-        self._callmethod("clear")
 
     def copy(self) -> list[ItemT]:
         """A list of the items; nested containers are still those of the manager."""
@@ -225,8 +199,11 @@ class ArrayProxy(_Sequence[ItemT]):
         "__len__",
         "__setitem__",
         "append",
+        "byteswap",
+        "clear",
         "count",
         "extend",
+        "frombytes",
         "index",
         "insert",
         "pop",
@@ -237,9 +214,6 @@ class ArrayProxy(_Sequence[ItemT]):
         "tolist",
     )
 
-    def __getitem__(self, index: SupportsIndex | slice) -> Any:
-        return self._callmethod("__getitem__", (index,))
-
     def _items_of(self, items: Iterable[Any]) -> Any:
         return list(items)
 
@@ -248,6 +222,18 @@ class ArrayProxy(_Sequence[ItemT]):
             self._callmethod("set_items", (index, self._proxy_or_items(value)))
         else:
             self._callmethod("__setitem__", (index, value))
+
+    def byteswap(self) -> None:
+        """As of array."""
+        self._callmethod("byteswap")
+
+    def frombytes(self, data: bytes) -> None:
+        """Append the numbers that these bytes are in memory."""
+        self._callmethod("frombytes", (bytes(data),))
+
+    def fromlist(self, numbers: list[ItemT]) -> None:
+        """Append the numbers of a list."""
+        self.extend(numbers)
 
     def tolist(self) -> list[ItemT]:
         """The numbers as a list."""
@@ -305,15 +291,15 @@ class DictProxy(BaseProxy, Mapping[KeyT, ValueT]):
         self._callmethod("__delitem__", (key,))
 
     def __iter__(self) -> Iterator[KeyT]:
-        return _through(self, "keys")
+        return through(self, "keys")
 
     def __reversed__(self) -> Iterator[KeyT]:
-        return _through(self, "reversed")
+        return through(self, "reversed")
 
     def __or__(self, other: dict[KeyT, ValueT] | DictProxy[KeyT, ValueT]) -> dict[KeyT, ValueT]:
-        if not isinstance(other, (dict, BaseProxy)):
+        if not isinstance(other, (dict, DictProxy)):
             return NotImplemented
-        result: dict[KeyT, ValueT] = self._callmethod("__or__", (other,))
+        result: dict[KeyT, ValueT] = self._callmethod("__or__", (self._operand(other),))
         return result
 
     def __ror__(self, other: dict[KeyT, ValueT]) -> dict[KeyT, ValueT]:
@@ -345,7 +331,7 @@ class DictProxy(BaseProxy, Mapping[KeyT, ValueT]):
         @overload
         def get(self, key: KeyT, default: None = None) -> ValueT | None: ...
         @overload
-        def get(self, key: KeyT, default: ValueT) -> ValueT: ...
+        def get(self, key: KeyT, default: ValueT | ResultT) -> ValueT | ResultT: ...
 
     def get(self, key: KeyT, default: Any = None) -> Any:
         """As of dict."""
@@ -366,7 +352,14 @@ class DictProxy(BaseProxy, Mapping[KeyT, ValueT]):
         result: list[ValueT] = self._callmethod("values")
         return result
 
-    def pop(self, key: KeyT, *default: Any) -> Any:
+    if TYPE_CHECKING:
+
+        @overload
+        def pop(self, key: KeyT, /) -> ValueT: ...
+        @overload
+        def pop(self, key: KeyT, default: ValueT | ResultT, /) -> ValueT | ResultT: ...
+
+    def pop(self, key: KeyT, /, *default: Any) -> Any:
         """As of dict."""
         return self._callmethod("pop", (key, *default))
 
@@ -375,191 +368,25 @@ class DictProxy(BaseProxy, Mapping[KeyT, ValueT]):
         item: tuple[KeyT, ValueT] = self._callmethod("popitem")
         return item
 
+    if TYPE_CHECKING:
+
+        @overload
+        def setdefault(self, key: KeyT, default: None = None) -> ValueT | None: ...
+        @overload
+        def setdefault(self, key: KeyT, default: ValueT) -> ValueT: ...
+
     def setdefault(self, key: KeyT, default: Any = None) -> Any:
         """As of dict."""
         return self._callmethod("setdefault", (key, default))
 
-    def update(self, *args: Any, **kwds: ValueT) -> None:
+    def update(self, /, *args: Any, **kwds: ValueT) -> None:
         """As of dict."""
-        if args and not isinstance(args[0], (dict, BaseProxy)):
-            args = (dict(*args),)
+        if args:
+            given = self._operand(args[0])
+            if type(given) is not dict and not isinstance(given, BaseProxy):
+                given = dict(given)  # views and the like cannot be sent
+            args = (given, *args[1:])
         self._callmethod("update", args, kwds)
-
-
-class SetProxy(BaseProxy, Container[ItemT]):
-    """A proxy to a set. Results of operators are sets."""
-
-    _exposed_ = (
-        "__and__",
-        "__contains__",
-        "__len__",
-        "__or__",
-        "__rsub__",
-        "__sub__",
-        "__xor__",
-        "add",
-        "clear",
-        "copy",
-        "difference",
-        "difference_update",
-        "discard",
-        "intersection",
-        "intersection_update",
-        "isdisjoint",
-        "issubset",
-        "issuperset",
-        "iterate",
-        "pop",
-        "remove",
-        "symmetric_difference",
-        "symmetric_difference_update",
-        "union",
-        "update",
-    )
-
-    def __len__(self) -> int:
-        length: int = self._callmethod("__len__")
-        return length
-
-    def __contains__(self, item: object) -> bool:
-        found: bool = self._callmethod("__contains__", (item,))
-        return found
-
-    def __iter__(self) -> Iterator[ItemT]:
-        return _through(self, "keys")
-
-    def add(self, item: ItemT) -> None:
-        """As of set."""
-        self._callmethod("add", (item,))
-
-    def clear(self) -> None:
-        """As of set."""
-        self._callmethod("clear")
-
-    def copy(self) -> set[ItemT]:
-        """A set of the items."""
-        result: set[ItemT] = self._callmethod("copy")
-        return result
-
-    def discard(self, item: ItemT) -> None:
-        """As of set."""
-        self._callmethod("discard", (item,))
-
-    def pop(self) -> ItemT:
-        """As of set."""
-        item: ItemT = self._callmethod("pop")
-        return item
-
-    def remove(self, item: ItemT) -> None:
-        """As of set."""
-        self._callmethod("remove", (item,))
-
-    def _with(self, name: str, others: tuple[Iterable[Any], ...]) -> Any:
-        sent = [
-            other if isinstance(other, (set, frozenset, list, tuple, BaseProxy)) else list(other)
-            for other in others
-        ]
-        return self._callmethod(name, tuple(sent))
-
-    def union(self, *others: Iterable[ItemT]) -> set[ItemT]:
-        """As of set."""
-        result: set[ItemT] = self._with("union", others)
-        return result
-
-    def intersection(self, *others: Iterable[Any]) -> set[ItemT]:
-        """As of set."""
-        result: set[ItemT] = self._with("intersection", others)
-        return result
-
-    def difference(self, *others: Iterable[Any]) -> set[ItemT]:
-        """As of set."""
-        result: set[ItemT] = self._with("difference", others)
-        return result
-
-    def symmetric_difference(self, other: Iterable[ItemT]) -> set[ItemT]:
-        """As of set."""
-        result: set[ItemT] = self._with("symmetric_difference", (other,))
-        return result
-
-    def update(self, *others: Iterable[ItemT]) -> None:
-        """As of set."""
-        self._with("update", others)
-
-    def intersection_update(self, *others: Iterable[Any]) -> None:
-        """As of set."""
-        self._with("intersection_update", others)
-
-    def difference_update(self, *others: Iterable[Any]) -> None:
-        """As of set."""
-        self._with("difference_update", others)
-
-    def symmetric_difference_update(self, other: Iterable[ItemT]) -> None:
-        """As of set."""
-        self._with("symmetric_difference_update", (other,))
-
-    def isdisjoint(self, other: Iterable[Any]) -> bool:
-        """As of set."""
-        answer: bool = self._with("isdisjoint", (other,))
-        return answer
-
-    def issubset(self, other: Iterable[Any]) -> bool:
-        """As of set."""
-        answer: bool = self._with("issubset", (other,))
-        return answer
-
-    def issuperset(self, other: Iterable[Any]) -> bool:
-        """As of set."""
-        answer: bool = self._with("issuperset", (other,))
-        return answer
-
-    def _operator(self, name: str, other: Any) -> Any:
-        if not isinstance(other, (set, frozenset, SetProxy)):
-            return NotImplemented
-        return self._callmethod(name, (other,))
-
-    def __or__(self, other: Any) -> set[ItemT]:
-        result: set[ItemT] = self._operator("__or__", other)
-        return result
-
-    def __and__(self, other: Any) -> set[ItemT]:
-        result: set[ItemT] = self._operator("__and__", other)
-        return result
-
-    def __sub__(self, other: Any) -> set[ItemT]:
-        result: set[ItemT] = self._operator("__sub__", other)
-        return result
-
-    def __xor__(self, other: Any) -> set[ItemT]:
-        result: set[ItemT] = self._operator("__xor__", other)
-        return result
-
-    def __rsub__(self, other: Any) -> set[ItemT]:
-        result: set[ItemT] = self._operator("__rsub__", other)
-        return result
-
-    __ror__, __rand__, __rxor__ = __or__, __and__, __xor__
-
-    def _in_place(self, name: str, other: Any) -> Any:
-        if not isinstance(other, (set, frozenset, SetProxy)):
-            return NotImplemented
-        self._callmethod(name, (other,))
-        return self
-
-    def __ior__(self, other: Any) -> Self:
-        result: Self = self._in_place("update", other)
-        return result
-
-    def __iand__(self, other: Any) -> Self:
-        result: Self = self._in_place("intersection_update", other)
-        return result
-
-    def __isub__(self, other: Any) -> Self:
-        result: Self = self._in_place("difference_update", other)
-        return result
-
-    def __ixor__(self, other: Any) -> Self:
-        result: Self = self._in_place("symmetric_difference_update", other)
-        return result
 
 
 class NamespaceProxy(BaseProxy):
@@ -620,16 +447,13 @@ class ValueProxy(BaseProxy, Container[ItemT]):
 MutableSequence.register(ListProxy)
 MutableSequence.register(ArrayProxy)
 MutableMapping.register(DictProxy)
-MutableSet.register(SetProxy)
 
 known_proxies.update(
     {
         "list": ListProxy,
         "dict": DictProxy,
-        "set": SetProxy,
         "Namespace": NamespaceProxy,
         "Value": ValueProxy,
         "Array": ArrayProxy,
-        "cursor": CursorProxy,
     }
 )

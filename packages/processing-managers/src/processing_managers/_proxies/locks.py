@@ -60,7 +60,7 @@ class AcquirerProxy(_Unique):
         return bool(answer)
 
     def release(self) -> None:
-        """Release it. :raises MisuseError: (an AssertionError) when it is not held"""
+        """Release it. :raises NotHeldError: (an AssertionError and a ValueError) when it is not"""
         self._callmethod("release")
 
     def __enter__(self) -> bool:
@@ -124,7 +124,7 @@ class ConditionProxy(AcquirerProxy):
 
         :param timeout: for how many seconds to wait for the notification; None without limit
         :returns: whether there was one in time
-        :raises MisuseError: (an AssertionError) when the caller does not hold the lock
+        :raises NotHeldError: (an AssertionError) when the caller does not hold the lock
         """
         answer = self._callmethod("wait", (timeout,))
         if isinstance(answer, tuple):
@@ -150,11 +150,11 @@ class ConditionProxy(AcquirerProxy):
     waitFor = wait_for
 
     def notify(self, n: int = 1) -> None:
-        """Wake ``n`` of those who wait. :raises MisuseError: as of wait"""
+        """Wake ``n`` of those who wait. :raises NotHeldError: as of wait"""
         self._callmethod("notify", (n,))
 
     def notify_all(self) -> None:
-        """Wake all who wait. :raises MisuseError: as of wait"""
+        """Wake all who wait. :raises NotHeldError: as of wait"""
         self._callmethod("notify_all")
 
     notifyAll = notify_all
@@ -222,6 +222,8 @@ class BarrierProxy(_Unique):
         """How many wait at this moment."""
         return self._state()[1]
 
+    nWaiting = n_waiting
+
     @property
     def broken(self) -> bool:
         """Whether it is broken."""
@@ -235,6 +237,7 @@ class QueueProxy(_Unique, Container[ItemT]):
         "empty",
         "full",
         "get",
+        "get_many",
         "get_nowait",
         "join",
         "put",
@@ -244,7 +247,7 @@ class QueueProxy(_Unique, Container[ItemT]):
         "task_done",
     )
 
-    def put(self, item: ItemT, block: bool = True, timeout: float | None = None) -> None:
+    def put(self, obj: ItemT, block: bool = True, timeout: float | None = None) -> None:
         """Put an item, waiting while the queue is full.
 
         :param block: False to raise at once instead of waiting
@@ -252,7 +255,7 @@ class QueueProxy(_Unique, Container[ItemT]):
         :raises queue.Full: when there was no room in time
         """
         limits = () if block and timeout is None else (block, timeout)
-        self._callmethod("put", (item, *limits))
+        self._callmethod("put", (obj, *limits))
 
     def get(self, block: bool = True, timeout: float | None = None) -> ItemT:
         """Remove the oldest item and return it, waiting while there is none.
@@ -265,9 +268,9 @@ class QueueProxy(_Unique, Container[ItemT]):
         item: ItemT = self._callmethod("get", limits)
         return item
 
-    def put_nowait(self, item: ItemT) -> None:
-        """As ``put(item, block=False)``."""
-        self._callmethod("put_nowait", (item,))
+    def put_nowait(self, obj: ItemT) -> None:
+        """As ``put(obj, block=False)``."""
+        self._callmethod("put_nowait", (obj,))
 
     putNoWait = put_nowait
 
@@ -278,11 +281,22 @@ class QueueProxy(_Unique, Container[ItemT]):
 
     getNoWait = get_nowait
 
-    def put_many(self, items: Iterable[ItemT]) -> None:
+    def get_many(self, max_items: int, timeout: float | None = None) -> list[ItemT]:
+        """Remove the oldest items, at most ``max_items``, waiting only while there is none.
+
+        Returns an empty list when ``timeout`` (seconds; None without limit) has passed.
+
+        :raises InvalidArgument: (a ValueError) when ``max_items`` is not positive
+        """
+        items: list[ItemT] = self._callmethod("get_many", (max_items, timeout))
+        return items
+
+    def put_many(self, iterable: Iterable[ItemT]) -> None:
         """Put all items in one request. :raises queue.Full: when not all fit; none was put then"""
-        self._callmethod("put_many", (list(items),))
+        self._callmethod("put_many", (list(iterable),))
 
     putMany = put_many
+    putmany = put_many
 
     def qsize(self) -> int:
         """How many items there are."""
@@ -302,7 +316,7 @@ class QueueProxy(_Unique, Container[ItemT]):
     def task_done(self) -> None:
         """An item that was got is done with.
 
-        :raises MisuseError: (an AssertionError, and a ValueError) for more than there were
+        :raises TooOftenError: (an AssertionError and a ValueError) for more than there were
         """
         self._callmethod("task_done")
 

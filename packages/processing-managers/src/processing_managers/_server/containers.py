@@ -11,6 +11,7 @@ import copy
 from itertools import islice
 
 from processing_core import InvalidArgument, InvalidType
+from processing_managers._server.arguments import checked_count
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -135,27 +136,49 @@ class SharedSet(PlainSet):
     def __reduce_ex__(self, protocol: Any) -> tuple[Any, ...]:
         return set, (list(self),)
 
+    def __repr__(self) -> str:
+        return repr(set(self))
+
     __hash__ = None  # as of set
 
 
-def nested(obj: Any) -> Any:
-    """An object in which plain lists, dictionaries and sets are containers of the server."""
+def nested(obj: Any, memo: dict[int, Any] | None = None) -> Any:
+    """An object in which plain lists, dictionaries and sets are containers of the server.
+
+    What is met several times, or within itself, becomes one container; ``memo`` has those so far.
+    """
+    if memo is None:
+        memo = {}
+    known = memo.get(id(obj))
+    if known is not None:
+        return known
     if type(obj) is dict:
-        return NestedDict(obj)
-    if type(obj) is list:
-        return NestedList(obj)
-    if type(obj) is set:
-        return SharedSet(obj)
-    if type(obj) is tuple:
-        return tuple(map(nested, obj))
-    return obj
+        result: Any = NestedDict()
+        memo[id(obj)] = result
+        result.fill(obj, memo)
+    elif type(obj) is list:
+        result = memo[id(obj)] = NestedList()
+        result.fill(obj, memo)
+    elif type(obj) is set:
+        result = memo[id(obj)] = SharedSet(obj)
+    elif type(obj) is tuple:
+        result = tuple(nested(item, memo) for item in obj)
+    else:
+        result = obj
+    return result
 
 
 class NestedList(SharedList):
     """A list that makes containers of the server of what is put into it."""
 
     def __init__(self, items: Iterable[Any] = ()) -> None:
-        super().__init__(map(nested, items))
+        super().__init__()
+        self.fill(items, {})
+
+    def fill(self, items: Iterable[Any], memo: dict[int, Any]) -> None:
+        """Append what nested() makes of the items."""
+        # A list first: the items may be this list itself, which grows.
+        super().extend([nested(item, memo) for item in items])
 
     def append(self, item: Any) -> None:
         super().append(nested(item))
@@ -164,7 +187,7 @@ class NestedList(SharedList):
         super().insert(index, nested(item))
 
     def extend(self, items: Iterable[Any]) -> None:
-        super().extend(map(nested, items))
+        self.fill(items, {})
 
     def __iadd__(self, items: Iterable[Any]) -> Self:  # type: ignore[misc]  # typeshed overloads it
         self.extend(items)
@@ -172,7 +195,8 @@ class NestedList(SharedList):
 
     def __setitem__(self, index: Any, value: Any) -> None:
         if isinstance(index, slice):
-            super().__setitem__(index, list(map(nested, value)))
+            memo: dict[int, Any] = {}
+            super().__setitem__(index, [nested(item, memo) for item in value])
         else:
             super().__setitem__(index, nested(value))
 
@@ -195,7 +219,11 @@ class NestedDict(SharedDict):
         return self[key]
 
     def update(self, *args: Any, **kwargs: Any) -> None:
-        super().update({key: nested(value) for key, value in dict(*args, **kwargs).items()})
+        self.fill(dict(*args, **kwargs), {})
+
+    def fill(self, items: dict[Any, Any], memo: dict[int, Any]) -> None:
+        """Add what nested() makes of the values."""
+        super().update({key: nested(value, memo) for key, value in items.items()})
 
     def __ior__(self, other: Any) -> Self:  # type: ignore[misc]  # typeshed overloads it
         self.update(other)
@@ -221,6 +249,13 @@ class NamespaceReferent:
             if name.startswith("_"):
                 raise InvalidArgument(f"the name {name!r} begins with '_', which is for proxies")
         self.__dict__.update(attributes)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, NamespaceReferent):
+            return NotImplemented
+        return vars(self) == vars(other)
+
+    __hash__ = None  # type: ignore[assignment]  # it can be changed
 
     def __repr__(self) -> str:
         shown = sorted(f"{name}={value!r}" for name, value in vars(self).items())
@@ -259,12 +294,16 @@ class ArrayReferent(PlainArray):
         if not isinstance(typecode, str):
             raise InvalidType(f"the type code must be a string, not {typecode!r}")
         if isinstance(sequence, int):
-            sequence = [0] * sequence
+            sequence = [0] * checked_count(sequence, "the number of items", 0)
         return super().__new__(cls, ARRAY_CODES.get(typecode, typecode), sequence)
 
     def set_items(self, index: slice, items: Any) -> None:
         """Assign to a slice."""
         self[index] = array.array(self.typecode, items)
+
+    def clear(self) -> None:
+        """Remove all numbers, which arrays themselves can only since Python 3.13."""
+        del self[:]
 
     def extend(self, items: Any) -> None:
         super().extend(array.array(self.typecode, items))

@@ -42,7 +42,7 @@ class Control:
         self._since = time.time()
 
     @served
-    def create(self, call: Call, typeid: str, *args: Any, **kwds: Any) -> object:
+    def create(self, call: Call, typeid: str, /, *args: Any, **kwds: Any) -> object:
         """Make an object of a type; a proxy to it."""
         registration = self._objects.registered(typeid)
         if registration.blocking is not True:

@@ -10,7 +10,7 @@ from __future__ import annotations
 import time
 from threading import BrokenBarrierError
 
-from processing_core import InvalidArgument, InvalidType, MisuseError
+from processing_core import InvalidArgument, InvalidType
 from processing_managers._server.arguments import checked_count, checked_seconds
 from processing_managers._server.calls import (
     PENDING,
@@ -21,6 +21,7 @@ from processing_managers._server.calls import (
     state_lock,
 )
 from processing_managers._server.threads import run_aside
+from processing_managers.errors import NotHeldError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -89,10 +90,10 @@ class LockReferent(NoCopies):
 
     @served
     def release(self, call: Call) -> None:
-        """Release the lock. :raises MisuseError: when it is not locked"""
+        """Release the lock. :raises NotHeldError: when it is not locked"""
         del call
         if self._holder is None:
-            raise MisuseError("release of a lock that is not locked")
+            raise NotHeldError("release of a lock that is not locked")
         self.let_go()
 
     def let_go(self) -> int:
@@ -153,9 +154,9 @@ class RLockReferent(LockReferent):
 
     @served
     def release(self, call: Call) -> None:
-        """Release the lock once. :raises MisuseError: for everybody but its owner"""
+        """Release the lock once. :raises NotHeldError: for everybody but its owner"""
         if self._holder != (call.session, call.owner):
-            raise MisuseError("release of an RLock by a thread that does not hold it")
+            raise NotHeldError("release of an RLock by a thread that does not hold it")
         if self._count > 1:
             self._count -= 1
         else:
@@ -229,7 +230,7 @@ class ConditionReferent(NoCopies):
 
     def _check(self, who: tuple[object, object]) -> None:
         if not self._lock.is_held_by(who):
-            raise MisuseError("the lock of a condition must be held by who waits or notifies")
+            raise NotHeldError("the lock of a condition must be held by who waits or notifies")
 
     def wait_for(self, predicate: Callable[[], Any], timeout: float | None = None) -> Any:
         """In the server's process: wait until the predicate is true, or the time has passed."""

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections import deque
 from queue import Empty, Full
 
-from processing_core import MisuseError
 from processing_managers._server.arguments import checked_count, checked_seconds
 from processing_managers._server.calls import PENDING, Call, NoCopies, served
+from processing_managers.errors import TooOftenError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -50,7 +50,8 @@ class QueueReferent(NoCopies):
         if self._getters:
             waiter = next(iter(self._getters))
             waiter.leave()
-            waiter.call.finish(item)
+            # What waits in get_many() has how many it takes, and gets them in a list.
+            waiter.call.finish(item if waiter.item is None else [item])
         else:
             self._items.append(item)
 
@@ -62,6 +63,10 @@ class QueueReferent(NoCopies):
             if not block or seconds == 0.0:
                 raise Empty
             return call.park(self._getters, seconds, lambda waiter: waiter.call.fail(Empty()))
+        return self._take()
+
+    def _take(self) -> Any:
+        """Remove the oldest item; who waited for the room has it then."""
         item = self._items.popleft()
         if self._putters:
             waiter = next(iter(self._putters))
@@ -69,6 +74,22 @@ class QueueReferent(NoCopies):
             self._add(waiter.item)
             waiter.call.finish(None)
         return item
+
+    @served
+    def get_many(self, call: Call, max_items: int, timeout: float | None = None) -> object:
+        """Remove the oldest items, at most ``max_items``, waiting while there is none; none if
+        there was none in time.
+        """
+        most = checked_count(max_items, "max_items", 1)
+        seconds = checked_seconds(timeout)
+        if self._items:
+            return [self._take() for _ in range(min(most, len(self._items)))]
+        if seconds == 0.0:
+            return []
+        call.park(self._getters, seconds, lambda waiter: waiter.call.finish([]))
+        assert call.waiter is not None
+        call.waiter.item = most
+        return PENDING
 
     @served
     def put_nowait(self, call: Call, item: Any) -> object:
@@ -84,7 +105,8 @@ class QueueReferent(NoCopies):
     def put_many(self, call: Call, items: list[Any]) -> None:
         """Put all items. :raises queue.Full: when there is no room for all; then none was put"""
         del call
-        if self._maxsize and len(self._items) + len(items) > self._maxsize:
+        # What those who wait for items get needs no room.
+        if self._maxsize and len(self._items) + len(items) > self._maxsize + len(self._getters):
             raise Full
         for item in items:
             self._add(item)
@@ -109,7 +131,7 @@ class QueueReferent(NoCopies):
 
     @served
     def task_done(self, call: Call) -> None:
-        """One of the items is done with. :raises MisuseError: for more than there were"""
+        """One of the items is done with. :raises TooOftenError: for more than there were"""
         del call
         if self._unfinished == 0:
             raise TooOftenError("task_done() called more often than there were items")
@@ -128,7 +150,3 @@ class QueueReferent(NoCopies):
 
     def __repr__(self) -> str:
         return f"<Queue({len(self._items)} items, maxsize {self._maxsize})>"
-
-
-class TooOftenError(MisuseError, ValueError):
-    """Something was said to be done that had not begun."""
