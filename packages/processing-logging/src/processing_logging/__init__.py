@@ -10,6 +10,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     if sys.platform != "win32":
         from processing_logging._files import SharedFileHandler as SharedFileHandler
+    else:
+        from typing import Any
+
+        # They are still to come there.
+        SharedFileHandler: Any
     from processing_logging._levels import DEFAULT_FORMAT as DEFAULT_FORMAT
     from processing_logging._levels import SUBDEBUG as SUBDEBUG
     from processing_logging._levels import SUBWARNING as SUBWARNING

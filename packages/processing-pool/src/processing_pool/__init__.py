@@ -18,6 +18,19 @@ if TYPE_CHECKING:
         from processing_pool._stats import PoolStats as PoolStats
         from processing_pool._stats import WorkerStats as WorkerStats
         from processing_pool._worker import worker_state as worker_state
+    else:
+        from typing import Any
+
+        # They are still to come there.
+        IMapIterator: Any
+        PoolExecutor: Any
+        Pool: Any
+        ThreadPool: Any
+        AsyncResult: Any
+        MapResult: Any
+        PoolStats: Any
+        WorkerStats: Any
+        worker_state: Any
     from processing_pool.errors import TaskCancelled as TaskCancelled
     from processing_pool.errors import TaskTimeout as TaskTimeout
     from processing_pool.errors import WorkerLost as WorkerLost
