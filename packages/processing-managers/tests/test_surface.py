@@ -169,7 +169,8 @@ def test_proxies_have_what_the_abstract_types_promise(proxy: type, abstract: typ
 
 def test_what_proxies_may_call_is_what_their_classes_expose() -> None:
     registry = {**base_registry(), **sync_registry()}
-    assert registry.keys() == known_proxies.keys()
+    # Pools are another distribution's.
+    assert registry.keys() == known_proxies.keys() - {"Pool", "AsyncResult"}
     for typeid, registration in registry.items():
         assert registration.exposed == known_proxies[typeid]._exposed_, typeid
     assert set(kinds().values()) <= registry.keys()

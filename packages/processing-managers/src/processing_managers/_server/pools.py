@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from importlib.metadata import entry_points
 
+from processing_managers._proxies.pools import AsyncResultProxy, PoolProxy
 from processing_managers._registry import Registration
 from processing_managers.errors import UnknownTypeError
 
@@ -14,22 +15,6 @@ if TYPE_CHECKING:
 
 __all__ = ["pool_registry"]
 
-METHODS = (
-    "apply",
-    "applyAsync",
-    "apply_async",
-    "close",
-    "imap",
-    "imapUnordered",
-    "imap_unordered",
-    "join",
-    "map",
-    "mapAsync",
-    "map_async",
-    "starmap",
-    "starmap_async",
-    "terminate",
-)
 # Methods whose result stays in the manager.
 RESULTS = {
     **dict.fromkeys(
@@ -47,9 +32,7 @@ def pool_registry() -> dict[str, Registration]:
     for point in entry_points(group="processing.context", name="Pool"):
         make: Callable[..., Any] = point.load()
         return {
-            "Pool": Registration("Pool", make, True, METHODS, RESULTS),
-            "AsyncResult": Registration(
-                "AsyncResult", None, True, ("get", "ready", "successful", "wait")
-            ),
+            "Pool": Registration("Pool", make, True, PoolProxy._exposed_, RESULTS),
+            "AsyncResult": Registration("AsyncResult", None, True, AsyncResultProxy._exposed_),
         }
     raise UnknownTypeError("managers have Pool when processing-pool is installed")
