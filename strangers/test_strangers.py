@@ -119,9 +119,13 @@ STRANGERS = {
         code=1,
     ),
     "flake8": Stranger(untidy_code, ["-m", "flake8", "-j", "3", "."], needs=POOL, code=1),
-    "isort": Stranger(untidy_code, ["-m", "isort", "-j", "3", "."], needs=POOL),
+    # Quiet, since its workers print lines in pieces, which mix with those of the others.
+    "isort": Stranger(untidy_code, ["-m", "isort", "-q", "-j", "3", "."], needs=POOL),
     "autopep8": Stranger(untidy_code, ["-m", "autopep8", "-j", "3", "-ir", "."], needs=POOL),
-    "joblib": Stranger(joblib_program, ["program.py"], ("*.py",), needs=POOL),
+    # It needs what multiprocessing does not document, and replaces parts of its pool.
+    "joblib": Stranger(
+        joblib_program, ["program.py"], ("*.py",), needs=("context.assert_spawning",)
+    ),
 }
 
 

@@ -38,6 +38,22 @@ def take_until_none(items: Any, results: Any) -> list[Any]:
     return taken
 
 
+def do_as_told(connection: Any) -> None:
+    """Call methods of the proxies that come, and send what they return, until the end."""
+    while True:
+        try:
+            proxy, name, args = connection.recv()
+        except EOFError:
+            return
+        try:
+            result = getattr(proxy, name)(*args)
+        except Exception as error:  # noqa: BLE001 - its type is compared
+            result = type(error)
+        del proxy, args
+        connection.send(result)
+        del result
+
+
 def hold_and_wait(lock: Any, ready: Any) -> None:
     """Acquire a lock and never release it."""
     lock.acquire()

@@ -106,6 +106,7 @@ class FakeCall(Call):
 
 
 CLIENTS, THREADS = 3, 2
+HOLDER = -1
 actors = st.integers(0, CLIENTS * THREADS - 1)
 LIMITS = st.sampled_from([None, 60.0])
 
@@ -174,8 +175,9 @@ class Locks(Machine):
             self.abandoned = False
             self.expected[who] = told
 
-    @rule(who=actors, block=st.booleans(), timeout=LIMITS, through=st.booleans())
+    @rule(who=actors | st.just(HOLDER), block=st.booleans(), timeout=LIMITS, through=st.booleans())
     def acquire(self, who: int, block: bool, timeout: float | None, through: bool) -> None:
+        who = self.holder or 0 if who == HOLDER else who
         if not self.idle(who):
             return
         again = self.recursive and self.holder == who
@@ -193,8 +195,9 @@ class Locks(Machine):
         else:
             self.expected[who] = False
 
-    @rule(who=actors)
+    @rule(who=actors | st.just(HOLDER))
     def release(self, who: int) -> None:
+        who = self.holder or 0 if who == HOLDER else who
         if not self.idle(who):
             return
         self.actors[who].do(self.lock, "release")
@@ -207,8 +210,9 @@ class Locks(Machine):
             self.holder = None
             self.give()
 
-    @rule(who=actors, timeout=LIMITS)
+    @rule(who=actors | st.just(HOLDER), timeout=LIMITS)
     def wait(self, who: int, timeout: float | None) -> None:
+        who = self.holder or 0 if who == HOLDER else who
         if not self.idle(who):
             return
         self.actors[who].do(self.condition, "wait", timeout)
@@ -228,8 +232,9 @@ class Locks(Machine):
         self.limited.discard(who)
         self.give()
 
-    @rule(who=actors, n=st.integers(-1, 3) | st.none())
+    @rule(who=actors | st.just(HOLDER), n=st.integers(-1, 3) | st.none())
     def notify(self, who: int, n: int | None) -> None:
+        who = self.holder or 0 if who == HOLDER else who
         if not self.idle(who):
             return
         if n is None:
