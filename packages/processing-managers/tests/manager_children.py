@@ -39,17 +39,14 @@ def take_until_none(items: Any, results: Any) -> list[Any]:
 
 
 def do_as_told(connection: Any) -> None:
-    """Call methods of the proxies that come, and send what they return, until the end."""
-    while True:
-        try:
-            proxy, name, args = connection.recv()
-        except EOFError:
-            return
+    """Call methods of the proxies that come, and send what they return, until None comes."""
+    while (told := connection.recv()) is not None:
+        proxy, name, args = told
         try:
             result = getattr(proxy, name)(*args)
         except Exception as error:  # noqa: BLE001 - its type is compared
             result = type(error)
-        del proxy, args
+        del told, proxy, args
         connection.send(result)
         del result
 

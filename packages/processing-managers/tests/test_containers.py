@@ -16,7 +16,8 @@ assert sys.platform != "win32", "there conftest.py leaves this file out"
 
 import pytest
 
-from processing_managers import SyncManager
+from manager_children import RegisteredManager
+from processing_managers import IteratorProxy, SyncManager
 
 Step = Callable[[Any], Any]
 
@@ -529,3 +530,29 @@ def test_values(manager: Any) -> None:
     assert copy.deepcopy(value) == 7
     with pytest.raises(TypeError):
         hash(value)
+
+
+def test_generators() -> None:
+    with RegisteredManager() as manager:
+        counter: Any = manager.Counter()
+        numbers = counter.numbers(3)
+        assert isinstance(numbers, IteratorProxy)
+        assert repr(numbers).startswith("<Proxy[iter] object at 0x")
+        assert iter(numbers) is numbers
+        assert next(numbers) == 0
+        assert numbers.send(None) == 1
+        assert list(numbers) == [2]
+        with pytest.raises(StopIteration):
+            next(numbers)
+        closed = counter.numbers(3)
+        closed.close()
+        assert list(closed) == []
+        failing = counter.numbers(3)
+        with pytest.raises(LookupError, match="thrown"):
+            failing.throw(LookupError("thrown"))
+        assert failing == failing  # noqa: PLR0124 - its own comparison
+        assert failing != closed
+        with pytest.raises(TypeError):
+            hash(failing)
+    assert manager.process is not None
+    manager.process.close()

@@ -61,8 +61,9 @@ class Proxies(RuleBasedStateMachine):
         self.plain: list[Any] = []
 
     def teardown(self) -> None:
-        self.connection.close()
+        self.connection.send(None)
         self.child.join()
+        self.connection.close()
         self.child.close()
         # An object lives as long as somebody refers to it, and no longer.
         self.proxies.clear()
@@ -138,4 +139,4 @@ class Proxies(RuleBasedStateMachine):
 
 
 TestProxies = Proxies.TestCase
-TestProxies.settings = settings(max_examples=15, stateful_step_count=25, deadline=None)
+TestProxies.settings = settings(max_examples=12, stateful_step_count=25, deadline=None)

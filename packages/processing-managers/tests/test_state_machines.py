@@ -227,6 +227,12 @@ class Locks(Machine):
         self.holder, self.count = None, 0
         self.give()
 
+    @rule(timeout=LIMITS)
+    def wait_with_the_lock_taken_twice(self, timeout: float | None) -> None:
+        if self.recursive and self.holder is not None:
+            self.acquire(self.holder, True, None, False)
+            self.wait(self.holder, timeout)
+
     def wake(self, who: int, told: bool) -> None:
         self.line[who] = (self.sleepers.pop(who), told)
         self.limited.discard(who)
