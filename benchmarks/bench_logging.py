@@ -56,6 +56,7 @@ def relay(library: Any, producers: int, count: int) -> float:
     logger.setLevel(logging.INFO)
     logger.addHandler(counter)
     queue = listener = None
+    ours: Any = None
     if library.__name__ == OURS:
         ours = importlib.import_module("processing_logging")
         ours.enable_logging(logging.INFO, relay=True, logger=logger)

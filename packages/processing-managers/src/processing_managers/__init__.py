@@ -36,7 +36,9 @@ from processing_managers._sync_manager import Manager as Manager
 from processing_managers._sync_manager import SyncManager as SyncManager
 from processing_managers.errors import ManagerLost as ManagerLost
 from processing_managers.errors import NotExposedError as NotExposedError
+from processing_managers.errors import NotHeldError as NotHeldError
 from processing_managers.errors import ReferentGoneError as ReferentGoneError
+from processing_managers.errors import TooOftenError as TooOftenError
 from processing_managers.errors import UnknownTypeError as UnknownTypeError
 
 __all__ = [
@@ -64,6 +66,7 @@ __all__ = [
     "Namespace",
     "NamespaceProxy",
     "NotExposedError",
+    "NotHeldError",
     "PoolProxy",
     "QueueProxy",
     "RLockProxy",
@@ -73,6 +76,7 @@ __all__ = [
     "SetProxy",
     "SyncManager",
     "Token",
+    "TooOftenError",
     "UnknownTypeError",
     "ValueProxy",
     "__version__",

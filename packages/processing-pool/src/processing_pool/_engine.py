@@ -253,7 +253,8 @@ class ProcessEngine:
             return {
                 worker.pid: ask_for_stacks(worker.pid, self._stacks)
                 for worker in copied(self._crew.workers.values())
-                if worker.ready and worker.number in self._crew.workers
+                # One that has begun can tell, though it may not have been heard yet.
+                if (worker.ready or worker.has_begun) and worker.number in self._crew.workers
             }
 
     # The thread

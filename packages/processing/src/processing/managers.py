@@ -26,6 +26,7 @@ from processing_managers import ManagerServer as ManagerServer
 from processing_managers import Namespace as Namespace
 from processing_managers import NamespaceProxy as NamespaceProxy
 from processing_managers import NotExposedError as NotExposedError
+from processing_managers import NotHeldError as NotHeldError
 from processing_managers import PoolProxy as PoolProxy
 from processing_managers import QueueProxy as QueueProxy
 from processing_managers import ReferentGoneError as ReferentGoneError
@@ -35,6 +36,7 @@ from processing_managers import SemaphoreProxy as SemaphoreProxy
 from processing_managers import SetProxy as SetProxy
 from processing_managers import SyncManager as SyncManager
 from processing_managers import Token as Token
+from processing_managers import TooOftenError as TooOftenError
 from processing_managers import UnknownTypeError as UnknownTypeError
 from processing_managers import ValueProxy as ValueProxy
 from processing_sharedctypes.shared_memory import SharedMemoryManager as SharedMemoryManager
@@ -64,6 +66,7 @@ __all__ = [
     "Namespace",
     "NamespaceProxy",
     "NotExposedError",
+    "NotHeldError",
     "PoolProxy",
     "QueueProxy",
     "RLockProxy",
@@ -74,6 +77,7 @@ __all__ = [
     "SharedMemoryManager",
     "SyncManager",
     "Token",
+    "TooOftenError",
     "UnknownTypeError",
     "ValueProxy",
 ]
