@@ -41,6 +41,7 @@ from processing_core._connection.blocks import (
 from processing_core._cpickle import loads
 from processing_core._lifecycle import on_fork
 from processing_core._platform.mailbox import Mailbox
+from processing_core._platform.own_sockets import OwnSocket
 from processing_core._platform.pages import private_buffer, private_bytes
 from processing_core._platform.rights import MOST_DESCRIPTORS
 from processing_core._serialize.transfer import Arrival, arriving
@@ -200,7 +201,7 @@ class ParcelSocket:
     )
 
     def __init__(self, sock: sockets.socket, box: Mailbox | None, *, receives: bool = True) -> None:
-        self._socket = sock
+        self._socket = OwnSocket(sockets.AF_UNIX, sockets.SOCK_SEQPACKET, 0, sock.detach())
         self._box = box
         # -1 before the first use.
         self._pid = -1

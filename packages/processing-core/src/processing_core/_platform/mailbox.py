@@ -15,6 +15,7 @@ import sys
 assert sys.platform != "win32"
 
 from processing_core._platform import rights
+from processing_core._platform.own_sockets import OwnSocket
 
 __all__ = ["Mailbox"]
 
@@ -30,8 +31,8 @@ class Mailbox:
     __slots__ = ("_inlet", "_outlet")
 
     def __init__(self, descriptors: list[int]) -> None:
-        self._outlet = sockets.socket(fileno=descriptors[0])
-        self._inlet = sockets.socket(fileno=descriptors[-1]) if descriptors[1:] else self._outlet
+        self._outlet = OwnSocket(fileno=descriptors[0])
+        self._inlet = OwnSocket(fileno=descriptors[-1]) if descriptors[1:] else self._outlet
         for end in (self._outlet, self._inlet):
             end.setblocking(False)
 
