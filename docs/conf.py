@@ -44,6 +44,7 @@ nitpick_ignore_regex = [
 ]
 # Types of our own that only type checkers import, so that Sphinx cannot tell their module.
 NAMES = (
+    "*Ts",
     "Address",
     "Handler",
     "HasFileno",

@@ -13,7 +13,11 @@ sys.path.insert(0, str(Path(__file__).parents[1]))
 import bench_managers
 import harness
 
-pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="the managers are forked")
+pytestmark = [
+    pytest.mark.skipif(not hasattr(os, "fork"), reason="the managers are forked"),
+    # The standard library's resource tracker ends a moment after its program.
+    pytest.mark.orphans,
+]
 
 LIBRARIES: list[harness.Library] = ["processing_core", "multiprocessing"]
 
