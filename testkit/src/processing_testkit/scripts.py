@@ -174,7 +174,7 @@ def _wait(process: subprocess.Popen[str] | subprocess.Popen[bytes], timeout: flo
             os.close(end)
         for info in reversed([*session_members(process.pid), *descendants(process.pid)]):
             with contextlib.suppress(ProcessLookupError):
-                os.kill(info.pid, signal.SIGABRT)
+                _abort(info.pid)
         with contextlib.suppress(subprocess.TimeoutExpired):
             process.wait(2.0)
         return False
@@ -184,6 +184,17 @@ def _wait(process: subprocess.Popen[str] | subprocess.Popen[bytes], timeout: flo
         except subprocess.TimeoutExpired:
             return False
         return True
+
+
+def _abort(pid: int) -> None:
+    """Have a process dump its tracebacks, and wait for that: those of two would mix."""
+    if sys.platform == "linux":
+        end = os.pidfd_open(pid)
+        try:
+            os.kill(pid, signal.SIGABRT)
+            select.select([end], [], [], 1.0)
+        finally:
+            os.close(end)
 
 
 def _settled_survivors(session: int, patience: float = 1.0) -> list[ProcessInfo]:
