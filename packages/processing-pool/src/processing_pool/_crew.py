@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import select
 import sys
 import time
@@ -53,22 +54,27 @@ class Crew:
         worker = Worker(number, self._recipe, member)
         try:
             worker.start()
+            self.workers[number] = worker
+            sentinel = worker.process.sentinel
+            self._sentinels[sentinel] = number
+            self.poller.register(sentinel, select.POLLIN)
+            self.rest_poller.register(sentinel, select.POLLIN)
         except BaseException:
+            # Who makes a pool may be interrupted anywhere in this.
             del self.scheduler.members[number]
+            if worker.process.pid is not None:
+                self.forget(worker)
+            worker.discard()
             raise
-        self.workers[number] = worker
-        sentinel = worker.process.sentinel
-        self._sentinels[sentinel] = number
-        self.poller.register(sentinel, select.POLLIN)
-        self.rest_poller.register(sentinel, select.POLLIN)
 
     def forget(self, worker: Worker) -> None:
         """An ended worker is to be waited for no more."""
         self.workers.pop(worker.number, None)
         sentinel = worker.process.sentinel
-        if self._sentinels.pop(sentinel, None) is not None:
-            self.poller.unregister(sentinel)
-            self.rest_poller.unregister(sentinel)
+        self._sentinels.pop(sentinel, None)
+        for poller in (self.poller, self.rest_poller):
+            with contextlib.suppress(KeyError):  # its start was interrupted
+                poller.unregister(sentinel)
 
     def poll(self, seconds: float) -> set[int]:
         """Sleep; notes who has ended, and returns which other descriptors are ready."""
@@ -100,7 +106,7 @@ class Crew:
                 yield worker
 
     def disband(self) -> None:
-        """Give up what workers are made of."""
+        """Give up what workers are made of. No more can be started then."""
         del self._recipe
 
     def kill_all(self) -> None:

@@ -63,7 +63,7 @@ START_AGAIN_SECONDS = 0.5
 class ProcessEngine:
     """Runs tasks in worker processes."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0915 - it makes everything that the pool has
         self,
         processes: int,
         context: str | StartsProcesses | None,
@@ -129,17 +129,22 @@ class ProcessEngine:
         self._crew.rest_poller.register(self._wake_reader, select.POLLIN)
         self._crew.poller.register(self._hearing.descriptor, select.POLLIN)
         self._start_again: float | None = None
+        self._thread = threading.Thread(
+            target=self._run, name=f"PoolThread-{self._pid}", daemon=True
+        )
+        # Whoever has it owns what there is: the thread, or who makes the pool and was interrupted,
+        # perhaps when the thread was just being started.
+        self._ownership = threading.Lock()
+        self._at_exit = at_exit(self._end_at_exit)
         try:
             for _ in range(processes):
                 self._crew.start_one()
-            self._thread = threading.Thread(
-                target=self._run, name=f"PoolThread-{self._pid}", daemon=True
-            )
-            self._at_exit = at_exit(self._end_at_exit)
             self._thread.start()
         except BaseException:
-            self._crew.kill_all()
-            self._close_descriptors()
+            if self._ownership.acquire(blocking=False):
+                self._finish()
+            else:
+                self._end_at_exit()
             raise
 
     # For other threads
@@ -260,6 +265,8 @@ class ProcessEngine:
     # The thread
 
     def _run(self) -> None:
+        if not self._ownership.acquire(blocking=False):
+            return
         try:
             self._take_over()
             while not self._terminating and not self._is_done():

@@ -105,6 +105,13 @@ class Worker:
         assert pid is not None
         self.pid = pid
 
+    def discard(self) -> None:
+        """End the process, if it has begun, of a worker whose start was not finished."""
+        if self.process.pid is not None:
+            self.process.kill()
+            self.process.join()
+        self.process.close()
+
     def stop(self) -> None:
         """Have it end when it has done what it was given."""
         self.stopping = self.member.retiring = True
