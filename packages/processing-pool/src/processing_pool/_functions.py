@@ -39,11 +39,11 @@ class Function:
     __slots__ = ("call", "chunk_timing", "data", "kept", "name", "timing")
 
     def __init__(self, data: bytes, name: str, *, kept: bool) -> None:
-        self.data = data
-        self.name = name
-        self.kept = kept
-        self.timing = Timing()
-        self.chunk_timing = Timing()
+        self.data: bytes = data
+        self.name: str = name
+        self.kept: bool = kept
+        self.timing: Timing = Timing()
+        self.chunk_timing: Timing = Timing()
         # The function itself, if it does not travel.
         self.call: Callable[..., Any] | None = None
 
@@ -162,7 +162,7 @@ class Whole:
     __slots__ = ("data",)
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
+        self.data: bytes = data
 
 
 def packed(obj: Any) -> bytes:
