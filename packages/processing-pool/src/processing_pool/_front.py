@@ -17,12 +17,13 @@ from processing_pool._stream import Stream
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Iterable, Mapping
-    from typing import Any, Literal, TypeVar, overload
+    from typing import Any, Literal, TypeVar, TypeVarTuple, overload
 
     from processing_pool._executor import PoolExecutor
 
     ItemT = TypeVar("ItemT")
     ResultT = TypeVar("ResultT")
+    Ts = TypeVarTuple("Ts")
 else:
 
     def overload(function):
@@ -353,15 +354,61 @@ class Front(Calls):
             )
         )
 
+    @overload
     def stream(
         self,
+        func: Callable[[], Iterable[ResultT]],
+        args: tuple[()] = ...,
+        *,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+    ) -> IMapIterator[ResultT]: ...
+    @overload
+    def stream(  # noqa: F811 - an overload, though not typing's
+        self,
+        func: Callable[[*Ts], Iterable[ResultT]],
+        args: tuple[*Ts],
+        *,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+    ) -> IMapIterator[ResultT]: ...
+    @overload
+    def stream(  # noqa: F811 - an overload, though not typing's
+        self,
         func: Callable[..., Iterable[ResultT]],
+        args: list[Any],
+        *,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+    ) -> IMapIterator[ResultT]: ...
+    @overload
+    def stream(  # noqa: F811 - an overload, though not typing's
+        self,
+        func: Callable[..., Iterable[ResultT]],
+        args: Iterable[Any],
+        kwds: Mapping[str, Any],
+        *,
+        buffersize: int | None = None,
+        timeout: float | None = None,
+    ) -> IMapIterator[ResultT]: ...
+    @overload
+    def stream(  # noqa: F811 - an overload, though not typing's
+        self,
+        func: Callable[..., Iterable[ResultT]],
+        *,
+        kwds: Mapping[str, Any],
+        buffersize: int | None = None,
+        timeout: float | None = None,
+    ) -> IMapIterator[ResultT]: ...
+    def stream(  # noqa: F811 - what the overloads are of
+        self,
+        func: Callable[..., Iterable[Any]],
         args: Iterable[Any] = (),
         kwds: Mapping[str, Any] = {},
         *,
         buffersize: int | None = None,
         timeout: float | None = None,
-    ) -> IMapIterator[ResultT]:
+    ) -> IMapIterator[Any]:
         """An iterator over the values of ``func(*args, **kwds)``, a generator that a worker runs.
 
         :param buffersize: how many values may be there that nobody has consumed yet, before the
