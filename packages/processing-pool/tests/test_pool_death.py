@@ -30,9 +30,35 @@ def test_a_worker_that_dies_costs_its_running_task_alone(pool: Pool, tmp_path: A
     assert caught.value.pid == pid
     assert caught.value.cause == "SIGKILL"
     assert "say_and_hang" in caught.value.task
+    # Whoever is told finds the worker replaced.
+    found = pool.stats()
+    assert found.lost == 1
+    assert len(found.workers) == 2
+    assert pid not in [worker.pid for worker in found.workers]
     assert [other.get() for other in others] == [n * n for n in range(200)]
-    assert pool.stats().lost == 1
-    assert len(pool.stats().workers) == 2
+
+
+def test_what_is_too_long_to_be_shown_ends_in_an_ellipsis(pool: Pool) -> None:
+    text = "x" * 50
+    stream: Any = tasks.do_kill
+    for kill in (
+        lambda: pool.apply(tasks.do_kill, (text,) * 10),
+        lambda: pool.apply(tasks.do_kill, ((text,) * 6,)),
+        lambda: pool.map(tasks.do_kill, [[text] * 6], 1),
+        lambda: pool.map(tasks.do_kill, [[text] * 6] * 3, 3),
+        lambda: next(pool.imap(tasks.do_kill, [[text] * 6])),
+        lambda: next(pool.stream(stream, (text,) * 10)),
+    ):
+        with pytest.raises(WorkerLost) as caught:
+            kill()
+        task = caught.value.task
+        assert task.startswith("do_kill")
+        assert task.endswith("x…")
+        assert len(task) == 200
+        assert str(caught.value).endswith(f"while it ran {task}")
+    with pytest.raises(WorkerLost) as caught:
+        pool.apply(tasks.do_kill, (text,))
+    assert caught.value.task == f"do_kill({text!r})"
 
 
 def test_lost_errors_can_be_pickled() -> None:
