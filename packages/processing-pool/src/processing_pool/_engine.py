@@ -461,10 +461,12 @@ class ProcessEngine:
         self._count(worker, expected=worker.stopping and not lost)
         failures = [(work, index, self._failure_of(worker, work, index)) for work, index in lost]
         worker.process.close()
-        if not self._is_done():
-            self._fit()
-        for work, index, failure in failures:
-            self._ledger.conclude(work, index, failure)
+        try:
+            if not self._is_done():
+                self._fit()
+        finally:
+            for work, index, failure in failures:
+                self._ledger.conclude(work, index, failure)
 
     def _failure_of(self, worker: Worker, work: Any, index: int) -> Failure:
         """What is said of a task that was lost with its worker."""
