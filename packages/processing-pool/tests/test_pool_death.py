@@ -15,8 +15,9 @@ import pytest
 assert sys.platform != "win32"
 
 import pool_tasks as tasks
-from processing_core import ProcessError, Queue
+from processing_core import ProcessError, Queue, RemoteError
 from processing_pool import AsyncResult, Pool, TaskCancelled, TaskTimeout, WorkerLost
+from processing_testkit import run_script
 
 
 def test_a_worker_that_dies_costs_its_running_task_alone(pool: Pool, tmp_path: Any) -> None:
@@ -158,6 +159,67 @@ def test_an_initializer_that_ends_the_worker_breaks_the_pool(make_pool: Any, act
         pool.apply(tasks.square, (1,))
     with pytest.raises(ProcessError):
         pool.map(tasks.square, range(10))
+
+
+# What would end whoever has the pool
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_tasks_cannot_end_their_worker_or_the_caller(make_pool: Any, error: Any) -> None:
+    pool: Pool = make_pool(1)
+    pid = pool.apply(tasks.pid_of_worker)
+    told: list[BaseException] = []
+    result = pool.apply_async(tasks.raise_it, (error,), error_callback=told.append)
+    found = pool.starmap(tasks.raise_it, [(error, 3)], return_exceptions=True)
+    values = pool.stream(tasks.raise_it_later, (error,))
+    assert next(values) == 1
+    calls: list[Callable[[], object]] = [
+        result.get,
+        lambda: pool.apply(tasks.raise_it, (error,)),
+        lambda: pool.map(tasks.raise_it, [error]),
+        lambda: next(pool.imap_unordered(tasks.raise_it, [error])),
+        lambda: next(values),
+        lambda: pool.as_executor().submit(tasks.raise_it, error).result(),
+    ]
+    for call in calls:
+        with pytest.raises(RemoteError, match=f"the task raised {error.__name__}") as caught:
+            call()
+        assert "Traceback" in str(caught.value.__cause__)
+    assert isinstance(found[0], RemoteError)
+    assert f"{error.__name__}(3)" in str(found[0])
+    assert isinstance(told[0], RemoteError)
+    assert pool.apply(tasks.pid_of_worker) == pid
+    assert pool.stats().lost == 0
+
+
+ENDINGS = """
+import sys
+from processing_pool import Pool
+
+def leave(text):
+    print("said", text, flush=True)
+    raise (SystemExit if text == "exit" else KeyboardInterrupt)(text)
+
+if __name__ == "__main__":
+    with Pool(1) as pool:
+        for text in ("exit", "interrupt"):
+            try:
+                pool.apply(leave, (text,))
+            except Exception as error:
+                print(type(error).__name__, error, flush=True)
+"""
+
+
+@pytest.mark.orphans
+def test_what_such_tasks_print_is_printed_and_nothing_else(start_method: str) -> None:
+    result = run_script(ENDINGS, method=start_method)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "said exit",
+        "RemoteError the task raised SystemExit('exit')",
+        "said interrupt",
+        "RemoteError the task raised KeyboardInterrupt('interrupt')",
+    ]
 
 
 # Time limits

@@ -19,6 +19,7 @@ from processing_core.lowlevel import (
     put_packed,
 )
 from processing_pool import _wire as wire
+from processing_pool._ending import as_error
 from processing_pool._memory import resident_bytes
 from processing_pool._stacks import show_stacks_on_signal
 
@@ -112,8 +113,8 @@ def serve(
 ) -> None:
     """Be a worker until told to stop."""
     # Ctrl-C is for the process that has the pool. Until here SIGINT was blocked, so none was seen.
-    # It is not ignored, unless it was before: programs that tasks start inherit that, while handlers
-    # end with exec.
+    # It is not ignored, unless it was before: programs that tasks start would inherit that, while
+    # a handler ends with exec.
     _interrupts.clear()  # a fork of a worker is another worker
     if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
         signal.signal(signal.SIGINT, _note_interrupt)
@@ -445,12 +446,9 @@ def _failed(error: BaseException, cause: BaseException | None = None) -> tuple[i
 
 
 def _failure(error: BaseException) -> bytes:
-    """The error as bytes. What would end the receiver, such as SystemExit, is a RemoteError."""
-    if not isinstance(error, Exception):
-        ended, error = error, RemoteError(f"the task raised {error!r}")
-        error.__cause__ = ended
+    """The error as bytes."""
     try:
-        return pack_failure(error)
+        return pack_failure(as_error(error))
     except BaseException as problem:  # noqa: BLE001 - pickling runs code of others
         return pack_failure(
             RemoteError(
