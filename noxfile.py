@@ -52,9 +52,6 @@ SHARED_TESTS: Final = (
     "chaos/tests",
 )
 
-TYPES_TO_COME: Final = ("processing-managers",)
-"""Distributions that have names whose types not every checker infers alike. None for long."""
-
 TOGETHER: Final = "together"
 """The test run that has every distribution installed, beside those that have one each."""
 
@@ -230,11 +227,7 @@ def verifytypes(session: nox.Session) -> None:
         try:
             session.run("pyright", "--verifytypes", module, "--ignoreexternal")
         except nox.command.CommandFailed:
-            if distribution not in TYPES_TO_COME:
-                failed.append(distribution)
-        else:
-            if distribution in TYPES_TO_COME:
-                session.error(f"{distribution} is complete: take it out of TYPES_TO_COME")
+            failed.append(distribution)
     session.run("pyright")
     if failed:
         session.error("not everything has a type in " + ", ".join(failed))

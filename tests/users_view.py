@@ -15,6 +15,7 @@ from typing import assert_type
 import processing
 import processing as multiprocessing
 import processing.connection
+import processing.pool
 import processing.shared_memory
 import processing.sharedctypes
 from processing import Connection, Lock, Pipe, Process, Queue, currentProcess
@@ -128,6 +129,25 @@ def shared() -> None:
     memory = processing.shared_memory.SharedMemory(create=True, size=10)
     assert_type(memory.name, str)
     assert_type(processing.sharedctypes.Value("d", lock=True).get_obj().value, float)
+
+
+def pools() -> None:
+    with processing.Pool(2, greet, ("x",)) as pool:
+        assert_type(pool, processing.pool.Pool)
+        assert_type(pool.apply(len, ("x",)), int)
+        result: processing.pool.AsyncResult[int] = pool.applyAsync(len, ("x",))
+        assert_type(result.get(1.5), int)
+        assert_type(pool.map(str, [1]), list[str])
+        assert_type(list(pool.imapUnordered(str, [1])), list[str])
+        pool.apply(greet, (1,))  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+        pool.apply(greet)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    processing.Pool(2, greet, (1,))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+
+
+async def results(pool: processing.pool.ThreadPool) -> None:
+    assert_type(await pool.apply_async(len, ("x",)), int)
+    async for text in pool.imap(str, [1]):
+        assert_type(text, str)
 
 
 def errors() -> None:

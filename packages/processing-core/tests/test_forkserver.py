@@ -239,6 +239,38 @@ def test_children_react_to_ctrl_c(pipe: tuple[Any, Any]) -> None:
     assert finished(process) == 0
 
 
+BLOCKS_SIGNALS = """
+import signal
+from processing_core import Process
+
+def show(what):
+    print(what, *sorted(map(int, signal.pthread_sigmask(signal.SIG_BLOCK, ()))), flush=True)
+
+def start(what):
+    process = Process(target=show, args=(what,))
+    process.start()
+    process.join()
+
+if __name__ == "__main__":
+    last = max(signal.valid_signals())
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT, last])
+    start("blocked")
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT, last])
+    start("free")
+    signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    start("one")
+"""
+
+
+@pytest.mark.orphans
+@pytest.mark.parametrize("method", ["fork", "forkserver", "spawn"])
+def test_children_block_the_signals_that_who_starts_them_blocks(method: str) -> None:
+    """Not those that were blocked when the server was started."""
+    result = run_script(BLOCKS_SIGNALS, method=method)
+    last = max(signal.valid_signals())
+    assert result.check().stdout == f"blocked 2 {int(last)}\nfree\none 2\n"
+
+
 def test_the_current_environment_reaches_the_children(
     pipe: tuple[Any, Any], monkeypatch: pytest.MonkeyPatch, tmp_path: Any
 ) -> None:

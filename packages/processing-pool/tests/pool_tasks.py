@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextvars
 import os
 import signal
+import subprocess
 import sys
 import threading
 import time
@@ -270,6 +271,36 @@ def unpicklable_values() -> Iterator[Any]:
 
 def raise_timeout_error(_: object) -> None:
     raise TimeoutError("the task's own")
+
+
+def interrupt_a_program() -> tuple[int, str]:
+    """Start a program that sends itself SIGINT; how it ended, and what it still said."""
+    command = ["sh", "-c", "kill -INT $$; echo it goes on"]
+    outcome = subprocess.run(command, capture_output=True, text=True, check=False)
+    return outcome.returncode, outcome.stdout
+
+
+def interrupt_worker() -> float:
+    """As Ctrl-C does it; when that was."""
+    signal.raise_signal(signal.SIGINT)
+    return time.monotonic()
+
+
+def clock(_: object = None) -> float:
+    return time.monotonic()
+
+
+def interrupt_at_3(number: int) -> float:
+    return interrupt_worker() if number == 3 else clock()
+
+
+def raise_it(error: type[BaseException], argument: object = "why") -> None:
+    raise error(argument)
+
+
+def raise_it_later(error: type[BaseException]) -> Iterator[int]:
+    yield 1
+    raise error
 
 
 def threads_of_worker() -> int:

@@ -15,8 +15,9 @@ import pytest
 assert sys.platform != "win32"
 
 import pool_tasks as tasks
-from processing_core import ProcessError, Queue
+from processing_core import ProcessError, Queue, RemoteError
 from processing_pool import AsyncResult, Pool, TaskCancelled, TaskTimeout, WorkerLost
+from processing_testkit import run_script
 
 
 def test_a_worker_that_dies_costs_its_running_task_alone(pool: Pool, tmp_path: Any) -> None:
@@ -30,9 +31,35 @@ def test_a_worker_that_dies_costs_its_running_task_alone(pool: Pool, tmp_path: A
     assert caught.value.pid == pid
     assert caught.value.cause == "SIGKILL"
     assert "say_and_hang" in caught.value.task
+    # Whoever is told finds the worker replaced.
+    found = pool.stats()
+    assert found.lost == 1
+    assert len(found.workers) == 2
+    assert pid not in [worker.pid for worker in found.workers]
     assert [other.get() for other in others] == [n * n for n in range(200)]
-    assert pool.stats().lost == 1
-    assert len(pool.stats().workers) == 2
+
+
+def test_what_is_too_long_to_be_shown_ends_in_an_ellipsis(pool: Pool) -> None:
+    text = "x" * 50
+    stream: Any = tasks.do_kill
+    for kill in (
+        lambda: pool.apply(tasks.do_kill, (text,) * 10),
+        lambda: pool.apply(tasks.do_kill, ((text,) * 6,)),
+        lambda: pool.map(tasks.do_kill, [[text] * 6], 1),
+        lambda: pool.map(tasks.do_kill, [[text] * 6] * 3, 3),
+        lambda: next(pool.imap(tasks.do_kill, [[text] * 6])),
+        lambda: next(pool.stream(stream, (text,) * 10)),
+    ):
+        with pytest.raises(WorkerLost) as caught:
+            kill()
+        task = caught.value.task
+        assert task.startswith("do_kill")
+        assert task.endswith("x…")
+        assert len(task) == 200
+        assert str(caught.value).endswith(f"while it ran {task}")
+    with pytest.raises(WorkerLost) as caught:
+        pool.apply(tasks.do_kill, (text,))
+    assert caught.value.task == f"do_kill({text!r})"
 
 
 def test_lost_errors_can_be_pickled() -> None:
@@ -134,17 +161,77 @@ def test_an_initializer_that_ends_the_worker_breaks_the_pool(make_pool: Any, act
         pool.map(tasks.square, range(10))
 
 
+# What would end whoever has the pool
+
+
+@pytest.mark.parametrize("error", [SystemExit, KeyboardInterrupt, GeneratorExit])
+def test_tasks_cannot_end_their_worker_or_the_caller(make_pool: Any, error: Any) -> None:
+    pool: Pool = make_pool(1)
+    pid = pool.apply(tasks.pid_of_worker)
+    told: list[BaseException] = []
+    result = pool.apply_async(tasks.raise_it, (error,), error_callback=told.append)
+    found = pool.starmap(tasks.raise_it, [(error, 3)], return_exceptions=True)
+    values = pool.stream(tasks.raise_it_later, (error,))
+    assert next(values) == 1
+    calls: list[Callable[[], object]] = [
+        result.get,
+        lambda: pool.apply(tasks.raise_it, (error,)),
+        lambda: pool.map(tasks.raise_it, [error]),
+        lambda: next(pool.imap_unordered(tasks.raise_it, [error])),
+        lambda: next(values),
+        lambda: pool.as_executor().submit(tasks.raise_it, error).result(),
+    ]
+    for call in calls:
+        with pytest.raises(RemoteError, match=f"the task raised {error.__name__}") as caught:
+            call()
+        assert "Traceback" in str(caught.value.__cause__)
+    assert isinstance(found[0], RemoteError)
+    assert f"{error.__name__}(3)" in str(found[0])
+    assert isinstance(told[0], RemoteError)
+    assert pool.apply(tasks.pid_of_worker) == pid
+    assert pool.stats().lost == 0
+
+
+ENDINGS = """
+import sys
+from processing_pool import Pool
+
+def leave(text):
+    print("said", text, flush=True)
+    raise (SystemExit if text == "exit" else KeyboardInterrupt)(text)
+
+if __name__ == "__main__":
+    with Pool(1) as pool:
+        for text in ("exit", "interrupt"):
+            try:
+                pool.apply(leave, (text,))
+            except Exception as error:
+                print(type(error).__name__, error, flush=True)
+"""
+
+
+@pytest.mark.orphans
+def test_what_such_tasks_print_is_printed_and_nothing_else(start_method: str) -> None:
+    result = run_script(ENDINGS, method=start_method)
+    assert (result.returncode, result.stderr) == (0, "")
+    assert result.stdout.splitlines() == [
+        "said exit",
+        "RemoteError the task raised SystemExit('exit')",
+        "said interrupt",
+        "RemoteError the task raised KeyboardInterrupt('interrupt')",
+    ]
+
+
 # Time limits
 
 
-def test_a_task_that_takes_too_long_is_ended(pool: Pool) -> None:
+def test_a_task_that_takes_too_long_is_ended(pool: Pool, tmp_path: Any) -> None:
     with pytest.raises(TaskTimeout, match=r"hang\(\) took longer than 0\.1 seconds"):
         pool.apply(tasks.hang, timeout=0.1)
     with pytest.raises(TimeoutError):
         pool.apply(tasks.hang, timeout=0.1)
-    found = pool.starmap(
-        tasks.sleep, [(0, 1), (60, 2), (0, 3)], timeout=0.5, return_exceptions=True
-    )
+    warm_up(pool, tmp_path / "go")
+    found = pool.starmap(tasks.sleep, [(0, 1), (60, 2), (0, 3)], timeout=2, return_exceptions=True)
     assert found[0] == 1
     assert isinstance(found[1], TaskTimeout)
     assert found[2] == 3
@@ -165,7 +252,8 @@ def test_a_pool_may_have_a_time_limit_for_all_tasks(make_pool: Any) -> None:
 def test_waiting_does_not_count(make_pool: Any) -> None:
     """Tasks wait behind others for longer than their limit, and are not ended."""
     pool = make_pool(1)
-    results = [pool.apply_async(tasks.sleep, (0.15, n), timeout=0.45) for n in range(6)]
+    pool.apply(tasks.nothing)  # the worker's imports do count
+    results = [pool.apply_async(tasks.sleep, (0.4, n), timeout=2) for n in range(6)]
     assert [result.get() for result in results] == list(range(6))
 
 
@@ -249,6 +337,16 @@ def test_workers_that_ignore_sigterm_are_ended(pool: Pool) -> None:
     pool.join()
     with pytest.raises(TaskCancelled):
         result.get(0)
+
+
+def warm_up(pool: Pool, path: Path) -> None:
+    """Have both workers import what tasks need, which counts as a task's time."""
+    begun: Queue[int] = Queue()
+    results = [pool.apply_async(tasks.say_and_wait, (begun, str(path))) for _ in range(2)]
+    assert len({begun.get() for _ in results}) == 2
+    path.touch()
+    for result in results:
+        result.get()
 
 
 def as_it_is(result: AsyncResult[Any]) -> AsyncResult[Any]:

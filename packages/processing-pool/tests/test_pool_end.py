@@ -51,6 +51,55 @@ def test_ctrl_c_ends_everything_with_one_traceback(start_method: str, tmp_path: 
     assert not result.survivors
 
 
+RUNS_PROGRAMS = """
+import os, signal, subprocess, sys, threading, time
+from processing_pool import Pool
+
+def begin(path):
+    # A shell that tells when it is there, and is told of Ctrl-C as all others of its group.
+    subprocess.run(["sh", "-c", 'touch "$0/$$" && exec sleep 60', path])
+
+if __name__ == "__main__":
+    folder = sys.argv[1]
+    with Pool(2) as pool:
+        def interrupt():
+            while len(os.listdir(folder)) < 2:
+                time.sleep(0.01)
+            os.killpg(0, signal.SIGINT)
+        threading.Thread(target=interrupt, daemon=True).start()
+        pool.map(begin, [folder] * 2, 1)
+"""
+
+
+@pytest.mark.orphans
+def test_ctrl_c_ends_programs_that_tasks_run(start_method: str, tmp_path: Any) -> None:
+    folder = tmp_path / "pids"
+    folder.mkdir()
+    result = run_script(RUNS_PROGRAMS, str(folder), method=start_method)
+    assert result.stderr.count("KeyboardInterrupt") == 1
+    assert result.stderr.count("Traceback") == 1
+    pids = [int(path.name) for path in folder.iterdir()]
+    assert len(pids) == 2
+    wait_until(lambda: not any(map(runs, pids)))
+    assert not result.survivors
+
+
+def test_programs_that_tasks_start_can_be_interrupted(pool: Pool) -> None:
+    assert pool.apply(tasks.interrupt_a_program) == (-signal.SIGINT, "")
+
+
+def test_workers_do_not_heed_ctrl_c(make_pool: Any) -> None:
+    """But they begin nothing for a moment, in which their pool can end them."""
+    pool: Pool = make_pool(1)
+    pid = pool.apply(tasks.pid_of_worker)
+    interrupted = pool.apply(tasks.interrupt_worker)
+    assert pool.apply(tasks.clock) >= interrupted + 1
+    pool.map(tasks.clock, range(1000), 1)  # so that many travel together
+    times = pool.map(tasks.interrupt_at_3, range(1000), 1)
+    assert times[4] >= times[3] + 1
+    assert pool.apply(tasks.pid_of_worker) == pid
+
+
 AT_EXIT = """
 import time
 from processing_pool import Pool

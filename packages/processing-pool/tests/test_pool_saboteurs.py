@@ -54,9 +54,10 @@ def test_when_the_argument_is_unpickled(pool: Pool, act: str) -> None:
     bad = tasks.Local(function, when="unpickling")
     with pytest.raises(error):
         pool.apply(tasks.same, (bad,), timeout=limit(act))
-    found = pool.map(
-        tasks.pid_of_worker, [1, bad, 3], 1, return_exceptions=True, timeout=limit(act)
-    )
+    # Those beside it may be the first of a new worker, whose imports count.
+    seconds = limit(act)
+    longer = None if seconds is None else 6 * seconds
+    found = pool.map(tasks.pid_of_worker, [1, bad, 3], 1, return_exceptions=True, timeout=longer)
     assert [type(each) for each in (found[0], found[2])] == [int, int]
     assert isinstance(found[1], error)
     check(pool)

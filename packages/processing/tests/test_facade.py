@@ -198,3 +198,5 @@ def test_a_manager_has_pools() -> None:
         assert result.get(20) == 3
         assert result.successful()
         assert list(pool.imap(abs, [-4, -5])) == [4, 5]
+        for starmap in (pool.starmap_async, pool.starmapAsync):
+            assert starmap(divmod, [(7, 3)]).get(20) == [(2, 1)]

@@ -55,7 +55,7 @@ class SharedFileHandler(logging.Handler):
         "".encode(encoding, errors)
         super().__init__()
         # Absolute, so that a process that changes its folder goes on with the same file.
-        self.baseFilename = os.path.abspath(os.fspath(filename))
+        self.baseFilename: str = os.path.abspath(os.fspath(filename))
         self.max_bytes = max_bytes
         self.backup_count = backup_count
         self.encoding = encoding

@@ -30,6 +30,7 @@ if TYPE_CHECKING:
         RLockProxy,
         SemaphoreProxy,
     )
+    from processing_managers._proxies.pools import PoolProxy
     from processing_managers._proxies.sets import SetProxy
     from processing_managers._registry import Registration
 
@@ -188,14 +189,15 @@ class SyncManager(BaseManager):
         proxy: JoinableQueueProxy[Any] = self._create("JoinableQueue", maxsize)
         return proxy
 
-    def Pool(self, *args: Any, **kwds: Any) -> Any:  # noqa: N802 - documented name
+    def Pool(self, *args: Any, **kwds: Any) -> PoolProxy:  # noqa: N802 - documented name
         """A pool of worker processes, which are children of the manager's process.
 
         The arguments are those of ``processing_pool.Pool``.
 
         :raises UnknownTypeError: when processing-pool is not installed
         """
-        return self._create("Pool", *args, **kwds)
+        proxy: PoolProxy = self._create("Pool", *args, **kwds)
+        return proxy
 
 
 def Manager(ctx: BaseContext | None = None) -> SyncManager:  # noqa: N802 - the documented name

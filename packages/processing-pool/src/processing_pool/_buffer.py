@@ -45,7 +45,7 @@ class Buffer:
     def __init__(self, engine: Engine) -> None:
         self._engine = engine
         # Nobody wants the values any more.
-        self.over = False
+        self.over: bool = False
         # Guards what several threads change; nobody blocks while holding it.
         self._lock = threading.Lock()
         self._values: deque[Any] = deque()

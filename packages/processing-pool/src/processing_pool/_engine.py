@@ -448,7 +448,10 @@ class ProcessEngine:
             self._fit()
 
     def _bury(self, worker: Worker) -> None:
-        """A worker has ended: see what it has left, and replace it."""
+        """A worker has ended: see what it has left, replace it, and tell of what is lost.
+
+        In this order: whoever is told finds the pool complete again.
+        """
         worker.process.join()
         self._hearing.finish(worker)
         self._crew.forget(worker)
@@ -463,17 +466,20 @@ class ProcessEngine:
             final=verdict is not None,
         )
         self._count(worker, expected=worker.stopping and not lost)
-        for work, index in lost:
-            error: BaseException
-            if verdict is not None:
-                error = verdict[1](worker.pid)
-            else:
-                told = work.describe(index)  # type: ignore[attr-defined]
-                error = self._lost_error(told, worker.cause, worker.pid)
-            self._ledger.conclude(work, index, Failure(error))
+        failures = [(work, index, self._failure_of(worker, work, index)) for work, index in lost]
         worker.process.close()
-        if not self._is_done():
-            self._fit()
+        try:
+            if not self._is_done():
+                self._fit()
+        finally:
+            for work, index, failure in failures:
+                self._ledger.conclude(work, index, failure)
+
+    def _failure_of(self, worker: Worker, work: Any, index: int) -> Failure:
+        """What is said of a task that was lost with its worker."""
+        if worker.verdict is not None:
+            return Failure(worker.verdict[1](worker.pid))
+        return Failure(self._lost_error(work.describe(index), worker.cause, worker.pid))
 
     def _count(self, worker: Worker, *, expected: bool) -> None:
         """What the end of a worker means for the pool."""

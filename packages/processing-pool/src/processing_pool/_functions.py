@@ -39,11 +39,11 @@ class Function:
     __slots__ = ("call", "chunk_timing", "data", "kept", "name", "timing")
 
     def __init__(self, data: bytes, name: str, *, kept: bool) -> None:
-        self.data = data
-        self.name = name
-        self.kept = kept
-        self.timing = Timing()
-        self.chunk_timing = Timing()
+        self.data: bytes = data
+        self.name: str = name
+        self.kept: bool = kept
+        self.timing: Timing = Timing()
+        self.chunk_timing: Timing = Timing()
         # The function itself, if it does not travel.
         self.call: Callable[..., Any] | None = None
 
@@ -61,7 +61,7 @@ class Function:
                 return f"{self.name}(...)"
             words = [_short(each) for each in args]
             words += [f"{name}={_short(value)}" for name, value in kwds.items()]
-            return f"{self.name}({', '.join(words)})"[:TEXT_LENGTH]
+            return _cut(f"{self.name}({', '.join(words)})")
         except Exception:  # noqa: BLE001 - describing is not what is to fail
             return f"{self.name}(...)"
 
@@ -69,9 +69,9 @@ class Function:
         """A task of a map in words, cut to size."""
         try:
             if chunk == 1:
-                return f"{self.name}({_short(items[index])})"[:TEXT_LENGTH]
+                return _cut(f"{self.name}({_short(items[index])})")
             first, last = index * chunk, min((index + 1) * chunk, len(items)) - 1
-            return f"{self.name}, items {first} to {last}, from {_short(items[first])} on"
+            return _cut(f"{self.name}, items {first} to {last}, from {_short(items[first])} on")
         except Exception:  # noqa: BLE001 - describing is not what is to fail
             return f"{self.name}(...)"
 
@@ -162,7 +162,7 @@ class Whole:
     __slots__ = ("data",)
 
     def __init__(self, data: bytes) -> None:
-        self.data = data
+        self.data: bytes = data
 
 
 def packed(obj: Any) -> bytes:
@@ -193,9 +193,14 @@ def _culprit(args: Sequence[Any], kwds: Mapping[str, Any], pack: Callable[[Any],
 
 def _short(obj: Any) -> str:
     try:
-        return _repr.repr(obj)[:TEXT_LENGTH]
+        return _cut(_repr.repr(obj))
     except Exception:  # noqa: BLE001 - its repr is not what is to fail
         return f"<{type(obj).__name__}>"
+
+
+def _cut(text: str) -> str:
+    """The text, which ends in an ellipsis if it was too long."""
+    return text if len(text) <= TEXT_LENGTH else f"{text[: TEXT_LENGTH - 1]}…"
 
 
 _repr = reprlib.Repr()

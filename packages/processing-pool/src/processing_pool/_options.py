@@ -15,8 +15,8 @@ class Options:
     __slots__ = ("retries", "timeout")
 
     def __init__(self, timeout: float | None, retries: int) -> None:
-        self.timeout = timeout
-        self.retries = retries
+        self.timeout: float | None = timeout
+        self.retries: int = retries
 
 
 def checked_options(of_pool: Options | None, timeout: float | None, retries: int | None) -> Options:

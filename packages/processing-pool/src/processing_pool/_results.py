@@ -129,9 +129,13 @@ class AsyncResult(Base["ResultT"]):
     )
 
     # It is its own span: one task that waits.
-    first, count, attempts, alone, single = 0, 1, 0, False, True
-    kind = wire.CALLS
-    grants = None
+    first: int = 0
+    count: int = 1
+    attempts: int = 0
+    alone: bool = False
+    single: bool = True
+    kind: int = wire.CALLS
+    grants: None = None
 
     def __init__(
         self,
@@ -143,8 +147,8 @@ class AsyncResult(Base["ResultT"]):
         error_callback: Callable[[BaseException], object] | None = None,
     ) -> None:
         self._engine = engine
-        self.function = function
-        self.payload = payload
+        self.function: Function = function
+        self.payload: tuple[Any, ...] | bytes | Packer | Whole | None = payload
         self._options = options
         self._callback = callback
         self._error_callback = error_callback
@@ -153,7 +157,7 @@ class AsyncResult(Base["ResultT"]):
         self._waiters: list[Callable[[], object]] | None = None
         # What the scheduler asks most often.
         self.timing: Timing = function.timing
-        self.bulky = type(payload) is not tuple and type(payload) is not bytes
+        self.bulky: bool = type(payload) is not tuple and type(payload) is not bytes
 
     # What the scheduler asks
 
@@ -395,7 +399,7 @@ class MapResult(AsyncResult["list[ResultT]"]):
         "kind",
     )
 
-    single = False
+    single: bool = False
 
     def __init__(
         self,
@@ -413,16 +417,15 @@ class MapResult(AsyncResult["list[ResultT]"]):
         super().__init__(engine, function, None, options, callback, error_callback)
         self._items = items
         self._chunk = chunk
-        if chunk == 1:
-            self.kind = wire.STARRED if starred else wire.ITEMS
-        else:
-            self.kind = wire.STARRED_CHUNKS if starred else wire.CHUNKS
+        alone, together = (
+            (wire.STARRED, wire.STARRED_CHUNKS) if starred else (wire.ITEMS, wire.CHUNKS)
+        )
+        self.kind: int = alone if chunk == 1 else together
         self._left = -(-len(items) // chunk)
         self._results: list[Any] = [None] * self._left
         self._return_exceptions = return_exceptions
-        self.bulky = False
-        if chunk > 1:
-            self.timing = function.chunk_timing
+        self.bulky: bool = False
+        self.timing: Timing = function.timing if chunk == 1 else function.chunk_timing
 
     @property
     def count(self) -> int:  # type: ignore[override]

@@ -76,7 +76,7 @@ class Timing:
 
     def __init__(self) -> None:
         self.cost: float | None = None
-        self.size = 0.0
+        self.size: float = 0.0
 
     def learn(self, seconds: float, tasks: int) -> None:
         """Tell how long some tasks took."""

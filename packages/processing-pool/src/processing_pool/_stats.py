@@ -25,7 +25,10 @@ class Counts:
     __slots__ = ("done", "failed", "lost", "recycled")
 
     def __init__(self) -> None:
-        self.done = self.failed = self.lost = self.recycled = 0
+        self.done: int = 0
+        self.failed: int = 0
+        self.lost: int = 0
+        self.recycled: int = 0
 
 
 def copied(items: Iterable[ItemT]) -> list[ItemT]:

@@ -15,6 +15,7 @@ assert sys.platform != "win32"
 
 from processing_core import ClosedError, MisuseError
 from processing_pool import _wire as wire
+from processing_pool._ending import as_error
 from processing_pool._functions import Function
 from processing_pool._results import Failure
 from processing_pool._stats import Counts, PoolStats, WorkerStats, copied
@@ -218,7 +219,7 @@ class ThreadEngine:
                 try:
                     self._initializer(*self._initargs)
                 except BaseException as error:  # noqa: BLE001 - those who wait get it
-                    self._break(error)
+                    self._break(as_error(error))
                     return
             while (task := self._next(number)) is not None:
                 self._run(number, *task)
@@ -255,7 +256,7 @@ class ThreadEngine:
         except BaseException as error:  # noqa: BLE001 - it is the task's
             if error.__traceback__ is not None:
                 error.__traceback__ = error.__traceback__.tb_next
-            value = Failure(error)
+            value = Failure(as_error(error))
         with self._changed:
             self._running.pop(number, None)
             self._busy[number] = self._busy.get(number, 0.0) + time.monotonic() - start

@@ -19,12 +19,14 @@ from processing_core.lowlevel import (
     put_packed,
 )
 from processing_pool import _wire as wire
+from processing_pool._ending import as_error
 from processing_pool._memory import resident_bytes
 from processing_pool._stacks import show_stacks_on_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
+    from types import FrameType
     from typing import Any
 
     from processing_core import Connection, SimpleQueue
@@ -37,6 +39,8 @@ __all__ = ["Orders", "serve", "worker_state"]
 FLUSH_NS = 500_000
 MEMORY_NS = 20_000_000
 PAUSE_SECONDS = 0.001
+# For so long no task is begun after Ctrl-C (seconds).
+HOLD_SECONDS = 1.0
 # How often a stream looks whether it may go on.
 SHORTEST_PAUSE_SECONDS, LONGEST_PAUSE_SECONDS = 0.0002, 0.02
 # A function of at most this size is unpickled once; so many of them are kept.
@@ -44,6 +48,8 @@ KEPT_FUNCTION_BYTES = 1000
 KEPT_FUNCTIONS = 1000
 
 _state: dict[str, Any] = {}
+# When SIGINT came, until that is dealt with: time.monotonic().
+_interrupts: list[float] = []
 
 
 def worker_state() -> dict[str, Any]:
@@ -52,6 +58,17 @@ def worker_state() -> dict[str, Any]:
     In a process that is no worker it is a dictionary of that process.
     """
     return _state
+
+
+def _note_interrupt(number: int, frame: FrameType | None) -> None:
+    del number, frame
+    _interrupts.append(time.monotonic())
+
+
+def _hold() -> None:
+    """After Ctrl-C: who has the pool is most likely about to end it, so nothing new is begun."""
+    while _interrupts:
+        time.sleep(max(0.0, _interrupts.pop() + HOLD_SECONDS - time.monotonic()))
 
 
 class Orders:
@@ -96,7 +113,11 @@ def serve(
 ) -> None:
     """Be a worker until told to stop."""
     # Ctrl-C is for the process that has the pool. Until here SIGINT was blocked, so none was seen.
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    # It is not ignored, unless it was before: programs that tasks start would inherit that, while
+    # a handler ends with exec.
+    _interrupts.clear()  # a fork of a worker is another worker
+    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
+        signal.signal(signal.SIGINT, _note_interrupt)
     signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
     show_stacks_on_signal(orders.stacks)
     block.words()[wire.CLOCK] = time.monotonic_ns()
@@ -154,6 +175,8 @@ class _Worker:
                     return
                 self.tell(0, 0, [], 0, 0)
                 continue
+            if _interrupts:
+                _hold()
             # In this order: a time limit shall not count from what was before.
             self._words[wire.CLOCK] = time.monotonic_ns()
             self._words[wire.RUN] = batch << wire.OFFSET_BITS | wire.LOADING
@@ -224,7 +247,7 @@ class _Worker:
     # The hot loop
 
     def _run(self, batch: int, run: Callable[[Any], Any], payload: Sequence[Any]) -> None:
-        words, fence, tell = self._words, self._fence, self.tell
+        words, fence, tell, interrupts = self._words, self._fence, self.tell, _interrupts
         clock = time.monotonic_ns
         base = batch << wire.OFFSET_BITS
         last = len(payload) - 1
@@ -233,6 +256,9 @@ class _Worker:
         flags = wire.PLAIN
         words[wire.CLOCK] = sent = clock()
         for offset, item in enumerate(payload):
+            if interrupts:
+                _hold()
+                words[wire.CLOCK] = sent = clock()
             # The order matters: first it is said what is begun, then it is looked whether that may
             # be. The pool does it the other way round, so one of the two always notices.
             words[wire.RUN] = base + offset
@@ -420,12 +446,9 @@ def _failed(error: BaseException, cause: BaseException | None = None) -> tuple[i
 
 
 def _failure(error: BaseException) -> bytes:
-    """The error as bytes. What would end the receiver, such as SystemExit, is a RemoteError."""
-    if not isinstance(error, Exception):
-        ended, error = error, RemoteError(f"the task raised {error!r}")
-        error.__cause__ = ended
+    """The error as bytes."""
     try:
-        return pack_failure(error)
+        return pack_failure(as_error(error))
     except BaseException as problem:  # noqa: BLE001 - pickling runs code of others
         return pack_failure(
             RemoteError(

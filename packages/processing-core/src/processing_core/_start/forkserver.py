@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import _socket as sockets
 import os
+import signal
 import sys
 import time
 from contextlib import suppress
@@ -21,7 +22,7 @@ from processing_core._runtime import runtime
 from processing_core._start import spec
 from processing_core._start.commandline import child_command
 from processing_core._start.main_module import describe
-from processing_core._start.server import ACCEPTED, REQUEST
+from processing_core._start.server import ACCEPTED, REQUEST, blocked_signals
 from processing_core._start.spawn import run_interpreter
 from processing_core.errors import SerializationError, StartError
 
@@ -71,7 +72,13 @@ class ForkServer:
             }
             write_all(file, [memoryview(dumps(settings, PROTOCOL))], 0)
             passed = [theirs.fileno(), file]
-            pid = run_interpreter(child_command("forkserver", passed), passed)
+            command = child_command("forkserver", passed)
+            # Ctrl-C is not for the server, at no moment of its life.
+            mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            try:
+                pid = run_interpreter(command, passed)
+            finally:
+                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
         except BaseException:
             ours.close()
             raise
@@ -94,7 +101,8 @@ class ForkServer:
         requests = sockets.socket(fileno=self._requests)
         try:
             requests.settimeout(None)
-            rights.send(requests, REQUEST.pack(size, dies_with_parent), descriptors)
+            request = REQUEST.pack(size, dies_with_parent, blocked_signals())
+            rights.send(requests, request, descriptors)
         finally:
             requests.detach()
 

@@ -37,10 +37,11 @@ TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import NoReturn
 
-__all__ = ["ACCEPTED", "REQUEST", "serve"]
+__all__ = ["ACCEPTED", "REQUEST", "blocked_signals", "serve"]
 
-# size of the spec in its file, dies_with_parent?; descriptors: status, lifeline, spec file, others
-REQUEST = struct.Struct("=Q?")
+# size of the spec in its file, dies_with_parent?, blocked signals as bits;
+# descriptors: status, lifeline, spec file, others
+REQUEST = struct.Struct("=Q?Q")
 # From this answer on there may be a child; without it there is none, and another server may do it.
 ACCEPTED = 0
 
@@ -59,8 +60,9 @@ class _Server:
         self._woken, self._wake = os.pipe()
         os.set_blocking(self._wake, False)
         os.set_blocking(self._woken, False)
-        # Ctrl-C is for the users; each child gets the default back.
+        # Ctrl-C is for the users; each child gets the default back. Until here it was blocked.
         signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
         # A handler, though an empty one, makes the signal reach the wakeup descriptor.
         signal.signal(signal.SIGCHLD, lambda *_: None)
         signal.set_wakeup_fd(self._wake, warn_on_full_buffer=False)
@@ -90,7 +92,7 @@ class _Server:
             for descriptor in descriptors:
                 os.close(descriptor)
             return True
-        size, dies_with_parent = REQUEST.unpack(message)
+        size, dies_with_parent, blocked = REQUEST.unpack(message)
         status, line, file, *others = descriptors
         _tell(status, ACCEPTED)
         try:
@@ -100,7 +102,7 @@ class _Server:
             os.close(status)
         else:
             if pid == 0:
-                self._become(status, line, file, size, dies_with_parent, others)
+                self._become(status, line, file, size, dies_with_parent, blocked, others)
             self._tell_pid(status, pid)
             self._status[pid] = status
         for descriptor in (line, file, *others):
@@ -147,6 +149,7 @@ class _Server:
         file: int,
         size: int,
         dies_with_parent: bool,
+        blocked: int,
         descriptors: list[int],
     ) -> NoReturn:
         """The child's side."""
@@ -154,6 +157,8 @@ class _Server:
         try:
             signal.set_wakeup_fd(-1)
             signal.signal(signal.SIGCHLD, signal.SIG_DFL)
+            # As of who asked: so it is with the other start methods.
+            signal.pthread_sigmask(signal.SIG_SETMASK, signals_of(blocked))
             signal.signal(signal.SIGINT, signal.default_int_handler)
             for descriptor in (status, self._woken, self._wake, *self._status.values()):
                 os.close(descriptor)
@@ -170,6 +175,16 @@ class _Server:
             sys.stderr.flush()
         finally:
             os._exit(code)
+
+
+def blocked_signals() -> int:
+    """The signals that this thread blocks, as bits."""
+    return sum(1 << number - 1 for number in signal.pthread_sigmask(signal.SIG_BLOCK, ()))
+
+
+def signals_of(bits: int) -> list[int]:
+    """Signals from bits."""
+    return [place + 1 for place in range(bits.bit_length()) if bits >> place & 1]
 
 
 def _tell(status: int, value: int) -> None:

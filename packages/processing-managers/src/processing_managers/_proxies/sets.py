@@ -166,7 +166,9 @@ class SetProxy(BaseProxy, Container[ItemT]):
         result: set[ItemT] = self._operator("__rsub__", other)
         return result
 
-    __ror__, __rand__, __rxor__ = __or__, __and__, __xor__
+    __ror__ = __or__
+    __rand__ = __and__
+    __rxor__ = __xor__
 
     def _in_place(self, name: str, other: Any) -> Any:
         if not isinstance(other, (set, frozenset, SetProxy)):

@@ -16,7 +16,7 @@ from processing_managers._server.arguments import checked_count
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterable, Iterator
-    from typing import Any, Self
+    from typing import Any, ClassVar, Self
 
     PlainList = list[Any]
     PlainDict = dict[Any, Any]
@@ -255,7 +255,7 @@ class NamespaceReferent:
             return NotImplemented
         return vars(self) == vars(other)
 
-    __hash__ = None  # type: ignore[assignment]  # it can be changed
+    __hash__: ClassVar[None] = None  # type: ignore[assignment]  # it can be changed
 
     def __repr__(self) -> str:
         shown = sorted(f"{name}={value!r}" for name, value in vars(self).items())

@@ -18,7 +18,8 @@ __all__ = ["pool_registry"]
 # Methods whose result stays in the manager.
 RESULTS = {
     **dict.fromkeys(
-        ("applyAsync", "apply_async", "mapAsync", "map_async", "starmap_async"), "AsyncResult"
+        ("applyAsync", "apply_async", "mapAsync", "map_async", "starmapAsync", "starmap_async"),
+        "AsyncResult",
     ),
     **dict.fromkeys(("imap", "imapUnordered", "imap_unordered"), "iter"),
 }
