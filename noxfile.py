@@ -286,6 +286,7 @@ def docs(session: nox.Session) -> None:
         "pytest",
         "tests/test_examples.py",
         "tests/test_example_sessions.py",
+        "tests/test_notebooks.py",
         "tests/test_reference.py",
     )
     session.run(
