@@ -81,10 +81,10 @@ def parse(path: Path) -> Document:
 
 
 def blocks(path: Path) -> list[str]:
-    """Return the languages of all fenced blocks of a page."""
-    lexer = FencedCodeBlockLexer(language=r"\S+.*")
+    """Return the languages of all fenced blocks of a page, an empty text for one without."""
+    lexer = FencedCodeBlockLexer(language=r"\S*.*")
     document = Document(path.read_text(encoding="utf-8"), str(path))
-    return [str(region.lexemes["language"]).split()[0] for region in lexer(document)]
+    return [str(region.lexemes["language"]).partition(" ")[0] for region in lexer(document)]
 
 
 def name(path: Path) -> str:
