@@ -82,7 +82,7 @@ def test_nothing_is_masked_but_addresses_and_process_ids() -> None:
 
 
 def test_a_session_has_what_is_typed_and_what_is_shown() -> None:
-    lines = ["import sys", "for number in range(2):", "    print(number)", "", "1 / 0"]
+    lines = ["import sys", "for number in range(2):", "    print(number)", ""]
     lines += ["sys.stderr.write('error\\n') and None"]
     assert run_session(lines) == (
         ">>> import sys\n"
@@ -91,10 +91,6 @@ def test_a_session_has_what_is_typed_and_what_is_shown() -> None:
         "... \n"
         "0\n"
         "1\n"
-        ">>> 1 / 0\n"
-        "Traceback (most recent call last):\n"
-        '  File "<stdin>", line 1, in <module>\n'
-        "ZeroDivisionError: division by zero\n"
         ">>> sys.stderr.write('error\\n') and None\n"
         "error\n"
     )
