@@ -1,4 +1,4 @@
-"""The program of docs/how-to/containers.md where /dev/shm cannot be written to, as on AWS Lambda."""
+"""The program of docs/how-to/containers.md without a usable /dev/shm, as on AWS Lambda."""
 
 from __future__ import annotations
 
