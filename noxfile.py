@@ -275,7 +275,13 @@ def layering(session: nox.Session) -> None:
 def docs(session: nox.Session) -> None:
     """Build the documentation, every warning an error, and run its examples and the READMEs'."""
     session.install(*tools("docs"), "--editable", str(TESTKIT), *editable(DISTRIBUTIONS))
-    session.run("pytest", "tests/test_examples.py")
+    session.run(
+        "pytest",
+        "tests/test_examples.py",
+        "tests/test_example_sessions.py",
+        "tests/test_notebooks.py",
+        "tests/test_reference.py",
+    )
     session.run(
         "sphinx-build",
         *("-n", "-W", "--keep-going", "-q", "-b", "html"),

@@ -2,14 +2,20 @@
 
 A `python` block is a whole program: it becomes a file and runs in an interpreter of its own, once
 by each start method. Warnings are errors, and neither a word on stderr nor a process may remain. A
-`text` block is what the program before it prints.
+`text` block is what the program before it prints. A `pycon` block is a session at the prompt, which
+is typed again and has to show the same, but for addresses.
 """
 
 from __future__ import annotations
 
+import sys
+
+assert sys.platform != "win32"
+
 from pathlib import Path
 
 import pytest
+from sessions import masked, run_again
 from sybil import Document, Example, Sybil
 from sybil.parsers.markdown import CodeBlockParser
 from sybil.parsers.markdown.lexers import FencedCodeBlockLexer
@@ -20,6 +26,9 @@ ROOT = Path(__file__).parent.parent
 DEADLINE = 30.0
 ILLUSTRATIONS = {"none", "sh", "toml", "{code-block}", "{eval-rst}", "{image}", "{toctree}"}
 """Blocks that are not run. Every other language has to be `python` or `text`."""
+
+RUN = {"pycon", "python"}
+"""Blocks that are run."""
 
 OUTPUT = "the output that no block has shown yet"
 METHOD = "the start method"
@@ -46,8 +55,15 @@ def compare_output(example: Example) -> None:
     assert example.namespace.pop(OUTPUT).strip() == example.parsed.strip(), where
 
 
+def repeat_session(example: Example) -> None:
+    """Type the lines of a `pycon` block again, and hold the block against what is shown then."""
+    shown = run_again(example.parsed, example.namespace.get(METHOD), DEADLINE)
+    assert masked(shown) == masked(example.parsed), f"{example.path}:{example.line}"
+
+
 SYBIL = Sybil(
     parsers=[
+        CodeBlockParser("pycon", evaluator=repeat_session),
         CodeBlockParser("python", evaluator=run_program),
         CodeBlockParser("text", evaluator=compare_output),
     ]
@@ -65,10 +81,10 @@ def parse(path: Path) -> Document:
 
 
 def blocks(path: Path) -> list[str]:
-    """Return the languages of all fenced blocks of a page."""
-    lexer = FencedCodeBlockLexer(language=r"\S+.*")
+    """Return the languages of all fenced blocks of a page, an empty text for one without."""
+    lexer = FencedCodeBlockLexer(language=r"\S*.*")
     document = Document(path.read_text(encoding="utf-8"), str(path))
-    return [str(region.lexemes["language"]).split()[0] for region in lexer(document)]
+    return [str(region.lexemes["language"]).partition(" ")[0] for region in lexer(document)]
 
 
 def name(path: Path) -> str:
@@ -77,11 +93,11 @@ def name(path: Path) -> str:
 
 @pytest.mark.parametrize("path", documents(), ids=name)
 def test_no_block_is_left_out_by_a_wrong_label(path: Path) -> None:
-    assert set(blocks(path)) <= ILLUSTRATIONS | {"python", "text"}
+    assert set(blocks(path)) <= ILLUSTRATIONS | RUN | {"text"}
 
 
 @pytest.mark.orphans  # A program ends before its fork server, and some programs kill a parent.
-@pytest.mark.parametrize("path", [p for p in documents() if "python" in blocks(p)], ids=name)
+@pytest.mark.parametrize("path", [p for p in documents() if RUN & {*blocks(p)}], ids=name)
 def test_the_programs_print_what_the_page_says(path: Path, start_method: str) -> None:
     document = parse(path)
     document.namespace[METHOD] = start_method
@@ -96,7 +112,8 @@ def test_an_example_that_is_wrong_is_found(tmp_path: Path) -> None:
     right.evaluate()
     with pytest.raises(AssertionError):
         wrong.evaluate()
-    page.write_text("```python\nraise SystemExit(2)\n```\n")
-    (failing,) = parse(page).examples()
-    with pytest.raises(AssertionError):
-        failing.evaluate()
+    for block in ("python\nraise SystemExit(2)", "pycon\n>>> 1 + 1\n3"):
+        page.write_text(f"```{block}\n```\n")
+        (failing,) = parse(page).examples()
+        with pytest.raises(AssertionError):
+            failing.evaluate()

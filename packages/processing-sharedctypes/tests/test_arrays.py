@@ -83,9 +83,9 @@ def test_characters() -> None:
     assert (made.value, made.raw, made[1:3], made[0]) == (b"hello", b"hello", b"el", b"h")
     made.value = b"ab"
     assert (made.value, made.raw) == (b"ab", b"ab\0lo")
-    made.raw = b"12345"
+    made.rawvalue = b"12345"
     made[0:2] = b"xy"
-    assert made.raw == b"xy345"
+    assert made.raw == made.rawvalue == b"xy345"
     with pytest.raises(ValueError, match="too long"):
         made.value = b"too many"
     assert Array("c", 3).raw == bytes(3)

@@ -121,9 +121,9 @@ def run_python(
         )
         try:
             in_time = _wait(process, timeout)
-            survivors = _settled_survivors(process.pid)
+            survivors = settled_survivors(process.pid)
         finally:
-            _kill_session(process)
+            kill_session(process)
         output.seek(0)
         errors.seek(0)
         result = ScriptResult(process.returncode, output.read(), errors.read(), tuple(survivors))
@@ -155,7 +155,7 @@ def start_python(
     try:
         yield process
     finally:
-        _kill_session(process)
+        kill_session(process)
         for stream in (process.stdin, process.stdout, process.stderr):
             if stream is not None:
                 with contextlib.suppress(BrokenPipeError):  # unread input of a killed program
@@ -197,14 +197,14 @@ def _abort(pid: int) -> None:
             os.close(end)
 
 
-def _settled_survivors(session: int, patience: float = 1.0) -> list[ProcessInfo]:
+def settled_survivors(session: int, patience: float = 1.0) -> list[ProcessInfo]:
     """Who is left of a session once those that are about to end have had time to."""
     with contextlib.suppress(AssertionError):
         wait_until(lambda: not session_members(session), patience)
     return session_members(session)
 
 
-def _kill_session(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
+def kill_session(process: subprocess.Popen[str] | subprocess.Popen[bytes]) -> None:
     if sys.platform == "win32":
         process.kill()
     else:

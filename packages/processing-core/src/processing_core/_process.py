@@ -41,7 +41,14 @@ else:
         return function
 
 
-__all__ = ["ParentProcess", "Process", "active_children", "current_process", "parent_process"]
+__all__ = [
+    "ParentProcess",
+    "Process",
+    "active_children",
+    "current_process",
+    "log_exit_as",
+    "parent_process",
+]
 
 _SIGNAL_NAMES = {number.value: number.name for number in signal.Signals}
 
@@ -68,6 +75,8 @@ class Process:
 
     # What a class derived by a context sets.
     _start_method: str | None = None
+    # What the message at the end of this process calls it.
+    _role = "process"
 
     # Without kwargs the arguments are checked against the target; kwargs cannot be.
     @overload
@@ -474,7 +483,7 @@ class Process:
         code = self._outcome(_lifecycle.finish_interpreter) or code
         if code:
             _lifecycle.flush_standard_streams()
-        _log.info("process exiting with exitcode %d", code)
+        _log.info("%s exiting with exitcode %d", self._role, code)
         return code
 
     def _outcome(self, function: Callable[[], object]) -> int:
@@ -526,6 +535,14 @@ def current_process() -> Process:
 def parent_process() -> ParentProcess | None:
     """The process that started this one; None in the main process."""
     return runtime.parent
+
+
+def log_exit_as(role: str) -> None:
+    """Let the last message of this process say "manager exiting ..." in place of "process ...".
+
+    :param role: what the process is, a noun; its children are not concerned
+    """
+    current_process()._role = role
 
 
 def _check_bootstrapped() -> None:

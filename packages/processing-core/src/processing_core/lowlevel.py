@@ -16,6 +16,7 @@ from processing_core._log import warning as log_warning
 from processing_core._platform.cgroups import folders as cgroup_folders
 from processing_core._platform.cpus import cgroup_limit as cgroup_cpus
 from processing_core._platform.memory import available_bytes as available_memory
+from processing_core._process import log_exit_as
 from processing_core._serialize.failures import load_failure, pack_failure
 from processing_core._serialize.packer import (
     Companion,
@@ -66,6 +67,7 @@ if sys.platform != "win32":
         "is_starting_child",
         "load_failure",
         "loads",
+        "log_exit_as",
         "log_info",
         "log_warning",
         "on_child_end",
@@ -128,6 +130,7 @@ else:
         "is_starting_child",
         "load_failure",
         "loads",
+        "log_exit_as",
         "log_info",
         "log_warning",
         "on_child_end",

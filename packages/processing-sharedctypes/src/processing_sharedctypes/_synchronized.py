@@ -251,6 +251,8 @@ class SynchronizedString(_Characters[bytes]):
         with self._lock:
             self._obj.raw = value
 
+    rawvalue = raw
+
 
 class SynchronizedText(_Characters[str]):
     """A synchronized array of wide characters, which is a str of a limited length."""

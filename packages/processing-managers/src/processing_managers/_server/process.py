@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import signal
 
-from processing_core.lowlevel import log_info, pack_failure
+from processing_core.lowlevel import log_exit_as, log_info, pack_failure
 from processing_managers._server.server import Server
 
 TYPE_CHECKING = False
@@ -46,6 +46,6 @@ def run(
         return
     server.add_owner(session, connection)
     log_info("manager bound to %r", server.address)
+    log_exit_as("manager")
     connection.send((server.number, server.address))
     server.serve()
-    log_info("manager exiting with exitcode 0")
