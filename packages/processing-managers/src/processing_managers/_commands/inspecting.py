@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import math
+import os
 import time
 from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
@@ -33,6 +34,8 @@ __all__ = ["add_to", "run"]
 # Over how many seconds calls are counted, and how often they are with --watch.
 COUNT_SECONDS = 0.5
 WATCH_SECONDS = 1.0
+# How wide a file is that somebody has the output written to.
+FILE_COLUMNS = 200
 
 
 def add_to(commands: Any) -> None:
@@ -78,6 +81,8 @@ def run(options: argparse.Namespace) -> int:
         ) from None
     manager = connected(options)
     console = Console()
+    if not console.is_terminal and "COLUMNS" not in os.environ:
+        console = Console(width=FILE_COLUMNS)
     pause = COUNT_SECONDS if options.watch is None else options.watch
     views = (view(one, two) for one, two in moments(manager, pause))
     try:
@@ -173,7 +178,7 @@ def types_table(before: ManagerInfo, after: ManagerInfo) -> Table:
 
 def clients_table(before: ManagerInfo, after: ManagerInfo) -> Table:
     """A row for each client."""
-    headings = ("client", "from", "process", "since", "threads", "references", "locks")
+    headings = ("client", "from", "process", "for", "threads", "references", "locks")
     table = empty_table(*headings, "requests", "per s")
     known = {client["number"]: client["calls"] for client in before["clients"]}
     span = after["uptime"] - before["uptime"]

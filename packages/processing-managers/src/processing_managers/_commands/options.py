@@ -26,6 +26,7 @@ __all__ = [
 # More than a key can sensibly have, in bytes.
 MOST_KEY_BYTES = 64 * 1024
 MOST_PORT = 65535
+MOST_DIGITS = 20
 
 
 class WrongOption(Exception):  # noqa: N818 - it is no error of the program
@@ -86,11 +87,12 @@ def address_of(text: str) -> tuple[str, int] | str:
         host = host[1:-1]
     elif ":" in host:
         raise WrongOption(f"--address: write an IPv6 address as [{host}]:{port}")
-    if not colon or not host:
+    if not (colon and host and port):
         raise WrongOption(
             f"--address: {shown(text)} is neither HOST:PORT nor a path, which contains a slash"
         )
-    if not (port.isascii() and port.isdecimal() and int(port) <= MOST_PORT):
+    digits = port.isascii() and port.isdecimal() and len(port) <= MOST_DIGITS
+    if not digits or int(port) > MOST_PORT:
         raise WrongOption(f"--address: the port is a number up to {MOST_PORT}, not {shown(port)}")
     return host, int(port)
 

@@ -112,7 +112,8 @@ def why_not_imported(name: str, error: BaseException) -> str:
     missing = error.name if isinstance(error, ModuleNotFoundError) else None
     if missing is not None and f"{name}.".startswith(f"{missing}."):
         return f"there is no module {missing}"
-    message = shown(f"{type(error).__name__}: {error}".removesuffix(": "))
+    told = [error] if error.__cause__ is None else [error, error.__cause__]
+    message = shown("; ".join(f"{type(one).__name__}: {one}".removesuffix(": ") for one in told))
     *_, last = traceback.extract_tb(error.__traceback__)
     return f"the module {name} cannot be imported: {message} ({last.filename}:{last.lineno})"
 
