@@ -5,13 +5,10 @@ from __future__ import annotations
 import contextlib
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 from processing_testkit import start_python
-
-assert sys.platform != "win32"
 
 COMMAND = ("-W", "error", "-m", "processing_managers")
 SECONDS = 30.0
