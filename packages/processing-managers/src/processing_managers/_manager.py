@@ -354,7 +354,7 @@ class BaseManager:
     def info(self) -> ManagerInfo:
         """What the manager tells of itself: types, clients, references, calls.
 
-        :returns: a dictionary; its type is described in the reference
+        :returns: a dictionary, whose keys the reference describes
         """
         info: ManagerInfo = self._connected().ask("info")
         return info
