@@ -52,6 +52,7 @@ NAMES = (
     "ItemT",
     "K",
     "LockLike",
+    "ManagerInfo",
     "MessageChannel",
     "P",
     "ResultT",

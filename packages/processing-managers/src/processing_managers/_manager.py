@@ -40,6 +40,7 @@ if TYPE_CHECKING:
     from processing_core import Connection, Process
     from processing_core.context import BaseContext
     from processing_core.lowlevel import ExitCallback
+    from processing_managers._info import ManagerInfo
     from processing_managers._server.server import Server
 
 __all__ = ["BaseManager", "CreatorMethod", "ManagerServer"]
@@ -350,9 +351,12 @@ class BaseManager:
         """
         return Batch(self._connected(), raise_errors=raise_errors)
 
-    def info(self) -> dict[str, Any]:
-        """What the manager tells of itself: types, clients, references, calls."""
-        info: dict[str, Any] = self._connected().ask("info")
+    def info(self) -> ManagerInfo:
+        """What the manager tells of itself: types, clients, references, calls.
+
+        :returns: a dictionary, whose keys the reference describes
+        """
+        info: ManagerInfo = self._connected().ask("info")
         return info
 
     def _create(self, typeid: str, /, *args: Any, **kwds: Any) -> Any:

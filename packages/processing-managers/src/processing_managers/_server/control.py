@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
     from typing import Any
 
+    from processing_managers._info import ClientInfo, ManagerInfo, TypeFigures
     from processing_managers._registry import Registration
     from processing_managers._server.sessions import Session
 
@@ -40,6 +41,9 @@ class Control:
         self._stop = stop
         self._address = address
         self._since = time.time()
+        self._began = time.monotonic()
+        # How many requests there were of clients that are gone.
+        self.past_calls = 0
 
     @served
     def create(self, call: Call, typeid: str, /, *args: Any, **kwds: Any) -> object:
@@ -148,40 +152,52 @@ class Control:
         return "\n".join(lines)
 
     @served
-    def info(self, call: Call) -> dict[str, Any]:
+    def info(self, call: Call) -> ManagerInfo:
         """What ``inspect`` shows."""
-        del call
-        types: dict[str, list[int]] = {}
-        for entry in self._objects.entries():
-            figures = types.setdefault(entry.registration.typeid, [0, 0, 0])
-            figures[0] += 1
-            figures[1] += entry.references
-            figures[2] += entry.calls
-        clients = [
-            {
-                **session.description,
-                "links": len(session.links),
-                "references": sum(session.references.values()),
-                "locks": len(session.held),
-                "calls": session.calls,
-                "since": session.since,
-            }
-            for session in list(self._sessions.values())
-        ]
+        sessions = list(self._sessions.values())
         return {
             "pid": os.getpid(),
             "address": self._address,
             "since": self._since,
             "now": time.time(),
-            "types": types,
+            "uptime": time.monotonic() - self._began,
+            "types": self._types(),
             "registered": sorted(self._objects.registry),
-            "clients": clients,
+            "clients": [_client(session, call) for session in sessions],
+            "calls": self.past_calls + sum(session.calls for session in sessions),
             "tickets": len(self._tickets),
             "threads": busy_threads(),
         }
+
+    def _types(self) -> dict[str, TypeFigures]:
+        # Calls are counted without a lock, so one of many at the same moment may be missed.
+        types = {typeid: (0, 0, calls) for typeid, calls in self._objects.past_calls.items()}
+        for entry in self._objects.entries():
+            objects, references, calls = types.get(entry.registration.typeid, (0, 0, 0))
+            types[entry.registration.typeid] = (
+                objects + 1,
+                references + entry.references,
+                calls + entry.calls,
+            )
+        return types
 
     @served
     def shutdown(self, call: Call) -> None:
         """End the server."""
         del call
         self._stop()
+
+
+def _client(session: Session, call: Call) -> ClientInfo:
+    return {
+        "number": session.number,
+        "pid": session.description["pid"],
+        "name": session.description["name"],
+        "peer": session.description.get("peer"),
+        "asks": session is call.session,
+        "links": len(session.links),
+        "references": sum(session.references.values()),
+        "locks": len(session.held),
+        "calls": session.calls,
+        "since": session.since,
+    }

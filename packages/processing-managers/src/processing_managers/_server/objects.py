@@ -89,6 +89,8 @@ class Objects:
         # What nobody refers to any more and somebody still has, in a container perhaps: when it is
         # met again it is the same.
         self._asleep: dict[int, tuple[Any, Registration]] = {}
+        # How many calls there were of objects that are given up, by their types.
+        self.past_calls: dict[str, int] = {}
         # Types of objects that are made otherwise than by name.
         self._kinds: dict[type, Registration] = {}
 
@@ -208,6 +210,9 @@ class Objects:
         if entry.references > 0:
             return None
         del self._entries[ident]
+        if entry.calls:
+            typeid = entry.registration.typeid
+            self.past_calls[typeid] = self.past_calls.get(typeid, 0) + entry.calls
         if self._by_id.get(id(entry.obj)) is entry:
             del self._by_id[id(entry.obj)]
             self._let_sleep(entry.obj, entry.registration)

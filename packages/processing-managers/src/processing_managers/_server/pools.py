@@ -36,4 +36,6 @@ def pool_registry() -> dict[str, Registration]:
             "Pool": Registration("Pool", make, True, PoolProxy._exposed_, RESULTS),
             "AsyncResult": Registration("AsyncResult", None, True, AsyncResultProxy._exposed_),
         }
-    raise UnknownTypeError("managers have Pool when processing-pool is installed")
+    raise UnknownTypeError(
+        "managers have Pool when processing-pool is installed: pip install processing-pool"
+    )

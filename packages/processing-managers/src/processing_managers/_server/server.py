@@ -16,6 +16,7 @@ import sys
 import threading
 import time
 from contextlib import suppress
+from functools import partial
 
 from processing_core import AuthenticationError
 from processing_core.connection import Listener
@@ -381,16 +382,16 @@ class Server:
                 if not self._stopping:
                     time.sleep(CROWDED_SECONDS)
                 continue
-            run_aside(lambda connection=connection: self._greet(connection))  # type: ignore[misc]  # mypy wants no default
+            run_aside(partial(self._greet, connection, self._listener.last_accepted))
 
-    def _greet(self, connection: Connection[Any, Any]) -> None:
+    def _greet(self, connection: Connection[Any, Any], peer: object) -> None:
         """Find out what a client wants; serve it if it has no ring."""
         try:
             if not connection.poll(HELLO_SECONDS):
                 connection.close()
                 return
             hello = connection.recv()
-            session = self._session_of(hello)
+            session = self._session_of(hello, peer)
             ring = bool(hello["ring"] and self._requests is not None)
             connection.send(
                 {
@@ -410,12 +411,14 @@ class Server:
         else:
             self._read(connection, session, hello["link"], hello["owner"])
 
-    def _session_of(self, hello: dict[str, Any]) -> Session:
+    def _session_of(self, hello: dict[str, Any], peer: object) -> Session:
         number = hello["session"]
         with state_lock:
             session = self._sessions.get(number)
             if session is None:
-                session = self._add_session(number, hello["description"])
+                # An address is of the network; of other sockets there is nothing to tell.
+                came_from = peer if isinstance(peer, tuple) else None
+                session = self._add_session(number, {**hello["description"], "peer": came_from})
                 ticket = self._tickets.pop(hello["ticket"], None)
                 if ticket is not None:
                     ticket.session.tickets.discard(ticket)
@@ -472,6 +475,7 @@ class Server:
                 return
             session.ended = True
             self._sessions.pop(session.number, None)
+            self._control.past_calls += session.calls
             for link in list(session.links.values()):
                 self._cancel(link)
                 self._unlink(link)
