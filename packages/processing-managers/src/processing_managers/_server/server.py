@@ -70,8 +70,9 @@ HELLO_SECONDS = 10.0
 # For how long the loop may not notice that a client ends, at first, so that it wakes up sooner
 # for a request.
 DOZE_SECONDS = 0.02
-# After how many requests the loop looks after its clients' ends even when there are more.
-REQUESTS_BETWEEN_LOOKS = 200
+# How often the loop looks after its clients' ends, in seconds, while requests come without a pause
+# that is long enough for it to do so by itself.
+LOOK_SECONDS = 0.02
 # How long the loop may take to end.
 STOP_SECONDS = 3.0
 # A request that nobody makes: for no link.
@@ -176,21 +177,21 @@ class Server:
                 requests, self._look_after_clients, doze=DOZE_SECONDS
             )
             self._selector.register(receiver.descriptor, READ, None)
-            until_look = REQUESTS_BETWEEN_LOOKS
-            timers, get, handle = self._timers, receiver.get, self._handle
+            timers, get, handle, now = self._timers, receiver.get, self._handle, time.monotonic
+            next_look = 0.0
             while not self._stopping:
                 try:
                     message = get(timers.seconds())
                 except queue.Empty:
-                    until_look = 0
+                    next_look = 0.0
                 except Exception as error:  # noqa: BLE001 - of a message that is not ours
                     log_warning("a request could not be read: %r", error)
                 else:
                     handle(message)
                 timers.expire()
-                until_look -= 1
-                if until_look <= 0:
-                    until_look = REQUESTS_BETWEEN_LOOKS
+                # By the clock: few requests that come regularly may leave no pause, too.
+                if now() >= next_look:
+                    next_look = now() + LOOK_SECONDS
                     self._look_after_clients(0)
 
     def _look_after_clients(self, seconds: float | None) -> bool:
