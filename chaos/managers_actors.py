@@ -302,6 +302,7 @@ def inherit(reporter: Reporter, complaints: Complaints, kept: list[Any]) -> None
         return
     code = 1
     try:
+        reporter.tell(Kind.GOT, os.getpid())
         while os.getppid() == parent:
             time.sleep(0.001)
         complaints.expect(len(kept[0]), 1, "what was inherited")

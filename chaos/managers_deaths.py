@@ -13,7 +13,7 @@ import signal
 import time
 import warnings
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,6 +81,7 @@ class Listener:
         self._outcome = outcome
         self.ready: set[int] = set()
         self.moments: list[int] = []
+        self.heirs: list[int] = []
 
     def hear(self, one: Participant, record: Record) -> None:
         """For Supervisor."""
@@ -94,6 +95,14 @@ class Listener:
                 self.moments.append(second)
         elif kind == Kind.PUT:
             self.ready.add(one.number)
+        elif kind == Kind.GOT:
+            self.heirs.append(first)
+
+    def bury_heirs(self) -> None:
+        """For a process that orphans come to."""
+        while self.heirs:
+            with suppress(ChildProcessError):
+                os.waitpid(self.heirs.pop(), 0)
 
 
 def await_ready(supervisor: Supervisor, listener: Listener, them: list[Participant]) -> None:
@@ -136,6 +145,7 @@ def owners(
             if chance.random() < 0.5:
                 supervisor.listen(chance.uniform(0, 0.3))
             supervisor.kill(owner)
+            listener.bury_heirs()
             begin = time.monotonic()
             outcome.kills += 1
             tick()

@@ -10,6 +10,7 @@ import threading
 import time
 import weakref
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 import pytest
@@ -21,7 +22,7 @@ from processing_core.connection import Client
 from processing_managers import SyncManager
 from processing_managers._server.calls import Call, Waiter
 from processing_managers._server.sessions import FEW_TIMERS, Timers
-from processing_managers._server.threads import run_aside
+from processing_managers._server.threads import end_idle_threads, run_aside
 from processing_testkit.waiting import wait_until
 
 assert sys.platform != "win32"
@@ -59,8 +60,11 @@ def test_a_fork_before_the_end_of_its_parent(manager: SyncManager, start: Starte
     assert manager.process.pid is not None
     process = start(call_fork_and_die, numbers, manager.process.pid, writer)
     assert reader.poll(20)
-    assert reader.recv() == [1, "heir"]
+    heir, seen = reader.recv()
+    assert seen == [1, "heir"]
     process.join()
+    with suppress(ChildProcessError):  # unless orphans come to us here
+        os.waitpid(heir, 0)
     wait_until(lambda: number_of_clients(manager) == 1)
     assert numbers[:] == [1, "heir"]
     reader.close()
@@ -80,9 +84,9 @@ def call_fork_and_die(numbers: Any, server: int, writer: Any) -> None:
         os.kill(server, signal.SIGCONT)
         try:
             numbers.append("heir")
-            writer.send(numbers[:])
+            writer.send((os.getpid(), numbers[:]))
         except BaseException as error:  # noqa: BLE001 - the test judges
-            writer.send(repr(error))
+            writer.send((os.getpid(), repr(error)))
         finally:
             os._exit(0)
     os.kill(parent, signal.SIGKILL)
@@ -222,6 +226,8 @@ def test_threads_keep_nothing_of_their_jobs() -> None:
         done.wait()
         del something, job
         wait_until(lambda reference=reference: reference() is None)  # type: ignore[misc]  # mypy wants no default
+    end_idle_threads()
+    wait_until(lambda: not any(one.name == "ManagerCall" for one in threading.enumerate()))
 
 
 class TimedCall(Call):

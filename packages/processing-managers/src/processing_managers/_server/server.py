@@ -40,6 +40,7 @@ from processing_managers._wire import (
     ABANDON,
     BATCH,
     CALL,
+    ENDED,
     FORKED,
     IDENT,
     LINK,
@@ -214,7 +215,11 @@ class Server:
         connection, session = self._clients[descriptor]
         self._forget_client(descriptor)
         connection.close()
-        self._end_session(session)
+        if self._requests is None:
+            self._end_session(session)
+        else:
+            # Behind what it has put there before, such as that it has forked.
+            self._requests.put(REQUEST.pack(session.number, 0, 0, ENDED))
 
     def _watch_owner(self) -> None:
         """Wait, in a thread, until who has started the server ends it or has ended."""
@@ -278,8 +283,13 @@ class Server:
         link = self._links.get(number)
         if link is None:
             # Of a client that has ended meanwhile, or for the session as a whole.
-            if what == RELEASE and number in self._sessions:
-                self._release(self._sessions[number], message)
+            of_session = self._sessions.get(number)
+            if of_session is None:
+                return
+            if what == RELEASE:
+                self._release(of_session, message)
+            elif what == ENDED:
+                self._end_session(of_session)
             return
         session = link.session
         if what == CALL:
@@ -386,6 +396,7 @@ class Server:
 
     def _greet(self, connection: Connection[Any, Any]) -> None:
         """Find out what a client wants; serve it if it has no ring."""
+        session = None
         try:
             if not connection.poll(HELLO_SECONDS):
                 connection.close()
@@ -402,26 +413,44 @@ class Server:
             )
         except Exception as error:  # noqa: BLE001 - whatever a stranger sends
             connection.close()
+            if session is not None:
+                self._greeted(session)
             if not isinstance(error, (EOFError, OSError)):
                 log_warning("a client was turned away: %r", error)
             return
         if ring:
             self._watch(connection, session)
+            with state_lock:
+                session.expected -= 1
             self.wake()
         else:
             self._read(connection, session, hello["link"], hello["owner"])
 
     def _session_of(self, hello: dict[str, Any]) -> Session:
-        number = hello["session"]
+        """The session that a link is for that is being greeted."""
+        number, description, ticket_number = (
+            hello["session"],
+            hello["description"],
+            hello["ticket"],
+        )
         with state_lock:
             session = self._sessions.get(number)
             if session is None:
-                session = self._add_session(number, hello["description"])
-                ticket = self._tickets.pop(hello["ticket"], None)
+                session = self._add_session(number, description)
+                ticket = self._tickets.pop(ticket_number, None)
                 if ticket is not None:
                     ticket.session.tickets.discard(ticket)
                     self._objects.hand_over(ticket.idents, session)
+            session.expected += 1
         return session
+
+    def _greeted(self, session: Session) -> None:
+        """One that was greeted has not come, or has gone; without others the session has ended."""
+        with state_lock:
+            session.expected -= 1
+            if session.links or session.expected:
+                return
+        self._end_session(session)
 
     def _read(
         self, connection: Connection[Any, Any], session: Session, number: int, owner: int
@@ -451,8 +480,7 @@ class Server:
                 _running.connections.discard(connection)
             self._unlink(link)
             self._cancel(link)
-            if not session.links:
-                self._end_session(session)
+            self._greeted(session)
 
     def _cancel(self, link: Link) -> None:
         """Nobody waits for the calls of a link any more, because its client has ended."""

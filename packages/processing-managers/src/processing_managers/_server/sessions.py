@@ -46,6 +46,8 @@ class Session:
         self.references: dict[int, int] = {}
         self.held: dict[LockReferent, None] = {}
         self.links: dict[int, Link] = {}
+        # How many connections there are, or may be in a moment, that are to be links.
+        self.expected = 0
         self.tickets: set[Ticket] = set()
         self.calls = 0
         self.since = time.time()
