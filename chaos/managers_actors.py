@@ -13,7 +13,6 @@ import os
 import pickle
 import queue as exceptions
 import random
-import signal
 import threading
 import time
 from collections.abc import Callable
@@ -132,7 +131,7 @@ class Client:
     def __init__(self, post: Post, things: Things) -> None:
         self.ending, self.reporter, self.notes = Ending(), Reporter(post), DeathNotes()
         self.complaints = Complaints(self.reporter)
-        self.me = post.number
+        self.me: Any = post.number
         self.things = things
         self.words = Board(things.board).words
         self.chance = random.Random(post.number)
@@ -144,7 +143,7 @@ class Client:
         """Make objects that nobody else changes, and give up those of before."""
         self.age = 0
         self.known_list = [self.chance.randrange(100) for _ in range(5)]
-        self.known_dict = {"me": self.me}
+        self.known_dict: dict[str, Any] = {"me": self.me}
         self.list = self.manager.list(self.known_list)
         self.dict = self.manager.dict(self.known_dict)
 
@@ -189,8 +188,8 @@ class Client:
         """As above, with dictionaries."""
         key, value = f"key {self.chance.randrange(20)}", self.chance.randbytes(10)
         for obj in (self.dict, self.known_dict):
-            obj[key] = value  # type: ignore[index,assignment]  # of the proxy and the dict alike
-            obj.update(last=key)  # type: ignore[call-overload,attr-defined]
+            obj[key] = value
+            obj.update(last=key)
         self.complaints.expect(self.dict[key], value, "dict[k]")
         self.complaints.expect(self.dict.get("none"), None, "get")
         self.complaints.expect(self.dict.copy(), self.known_dict, "copy")
@@ -385,8 +384,9 @@ def mourn(post: Post, estate: Estate) -> None:
     for thread in threads:
         thread.start()
     reporter.tell(Kind.PUT, 1)
-    for thread in threads:
-        thread.join()
+    while any(thread.is_alive() for thread in threads):
+        time.sleep(0.01)
+        reporter.tell(Kind.DID, 0)  # the others may take their time to come
     for moment in moments:
         reporter.tell(Kind.DID, 1, moment)
     later: list[tuple[str, Callable[[], object]]] = [
@@ -458,5 +458,3 @@ def visit(post: Post, address: Any, key: bytes, tls: Any) -> None:
             complaints.add(Wrong.LATE, f"served after {seconds:.1f} s")
         reporter.tell(Kind.DID, 1, int(seconds * 1000))
     reporter.tell(Kind.BYE)
-
-

@@ -166,12 +166,10 @@ def _crowd(
         assert manager.process.pid is not None
         before = figures(manager)
         supervisor.add_role("client", managers_actors.hammer, things)
-        for _ in range(clients):
-            supervisor.start("client")
-            supervisor.listen(0)
-        supervisor.rage(kills // 3, ["client"], PAUSE, until, tick)
+        supervisor.start_some("client", clients)
+        _rage(supervisor, context, kills // 3, until, tick)
         outcome.memory_before = memory(manager.process.pid)
-        supervisor.rage(kills - kills // 3, ["client"], PAUSE, until, tick)
+        _rage(supervisor, context, kills - kills // 3, until, tick)
         supervisor.tell_to_end("client")
         supervisor.wait_for_end("client")
         end = time.monotonic()
@@ -192,6 +190,18 @@ def _crowd(
         board.close()
 
 
+def _rage(
+    supervisor: Supervisor, context: Any, kills: int, until: float, tick: Callable[[], object]
+) -> None:
+    """Kill one after the other; where starting one takes long, not before it is at work."""
+    if context.get_start_method() == "fork":
+        supervisor.rage(kills, ["client"], PAUSE, until, tick)
+        return
+    for _ in range(kills):
+        supervisor.rage(1, ["client"], PAUSE, until, tick)
+        supervisor.wait_for_beginning(supervisor.alive[-1])
+
+
 def _judge(things: Things, board: Board, ledger: Ledger, killed: int) -> list[str]:
     """Compare what is left with what the clients have said; leave nothing of it."""
     wrong = []
@@ -201,7 +211,10 @@ def _judge(things: Things, board: Board, ledger: Ledger, killed: int) -> list[st
             pass
         if died_inside != (warned.count > 0):
             wrong.append(f"died inside: {died_inside}, warnings: {warned.count}")
-        if not died_inside and not things.counter.value == board.words[FIRST] == board.words[SECOND]:
+        if (
+            not died_inside
+            and not things.counter.value == board.words[FIRST] == board.words[SECOND]
+        ):
             wrong.append(f"the counter is {things.counter.value}, not {board.words[FIRST]}")
         for key, numbers in things.facts.items():
             if numbers[:] != [key] * 3:

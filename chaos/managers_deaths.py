@@ -19,7 +19,7 @@ from typing import Any
 
 import managers_actors
 from managers_actors import NUMBERS, Estate, Wrong
-from managers_figures import BACK_SECONDS, Figures, figures, settle
+from managers_figures import BACK_SECONDS, figures, settle
 from outcome import Outcome
 from processing_managers import ManagerLost, ReferentGoneError, SyncManager
 from records import Kind, Record
@@ -106,9 +106,16 @@ class Listener:
 
 
 def await_ready(supervisor: Supervisor, listener: Listener, them: list[Participant]) -> None:
-    """Listen until all of them are where they are to be killed, or to see a death."""
+    """Listen until all of them are where they are to be killed, or have seen a death.
+
+    :raises HangError: when that takes too long, or one of them has ended
+    """
+    limit = time.monotonic() + PATIENCE
     while any(one.number not in listener.ready for one in them):
         supervisor.listen(0.001)
+        if time.monotonic() > limit:
+            late = [one.number for one in them if one.number not in listener.ready]
+            raise HangError(f"{PATIENCE:g} s were not enough for {them[0].role} {late}")
         if gone := [one.number for one in them if one not in supervisor.alive]:
             if listener.ready.issuperset(gone):
                 continue
@@ -139,9 +146,9 @@ def owners(
         for _ in range(kills):
             if time.monotonic() >= until:
                 break
-            owner = supervisor.start("owner")
+            (owner,) = supervisor.start_some("owner", 1)
             await_ready(supervisor, listener, [owner])
-            following = [supervisor.start("next")] if chance.random() < 0.5 else []
+            following = supervisor.start_some("next", chance.randrange(2))
             if chance.random() < 0.5:
                 supervisor.listen(chance.uniform(0, 0.3))
             supervisor.kill(owner)
@@ -152,8 +159,9 @@ def owners(
             if following:
                 await_ready(supervisor, listener, following)
                 supervisor.wait_for_end("next")
+                begin = time.monotonic()
             outcome.violations += take_over(estate, begin, expect_lock=not following)
-            outcome.violations += give_back(manager, before, begin)
+            outcome.violations += settle(manager, before, begin)
     except HangError as error:
         outcome.hangs += 1
         outcome.violations.append(f"{error}\n{supervisor.dump()}")
@@ -188,11 +196,6 @@ def take_over(estate: Estate, begin: float, *, expect_lock: bool) -> list[str]:
         except Exception as error:  # noqa: BLE001 - whatever it is, it must not be
             wrong.append(f"the dead has got an item: {error!r}")
     return wrong
-
-
-def give_back(manager: SyncManager, before: Figures, begin: float) -> list[str]:
-    """What an owner who died at ``begin`` still has."""
-    return settle(manager, before, begin)
 
 
 # The manager
@@ -238,11 +241,10 @@ def _kill_server(
     outcome: Outcome,
 ) -> None:
     estate = estate_of(manager)
-    estate = Estate(**{**vars(estate), "address": manager.address})
     estate.lock.acquire()
     token = pickle.dumps(estate.numbers)
     supervisor.add_role("mourner", managers_actors.mourn, estate)
-    mourners = [supervisor.start("mourner") for _ in range(MOURNERS)]
+    mourners = supervisor.start_some("mourner", MOURNERS)
     await_ready(supervisor, listener, mourners)
     supervisor.listen(chance.uniform(0, INSTANTS))
     listener.ready.clear()

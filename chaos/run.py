@@ -1,7 +1,7 @@
 """Kill, stop and interrupt processes at random while they use what they share; attack listeners.
 
-    python chaos/run.py [queues] [locks] [sharedctypes] [managers] [network] [--kills N] [--inputs N]
-                        [--seconds S] [--seed S] [--method M]
+    python chaos/run.py [queues] [locks] [sharedctypes] [managers] [network]
+                        [--kills N] [--inputs N] [--seconds S] [--seed S] [--method M]
 
 The exit code is 1 if anything that must hold did not. It looks into /proc, so it needs Linux.
 """

@@ -124,6 +124,21 @@ class Supervisor:
         self.alive.append(one)
         return one
 
+    def start_some(self, role: str, number: int) -> list[Participant]:
+        """So many more participants. Where each loads its modules, one after the other does."""
+        started = []
+        for _ in range(number):
+            started.append(self.start(role))
+            self.listen(0)
+            if self._context.get_start_method() != "fork":
+                self.wait_for_beginning(started[-1])
+        return started
+
+    def wait_for_beginning(self, one: Participant) -> None:
+        """Listen until one has said that it runs."""
+        while one.records == 0 and one in self.alive:
+            self.listen(0.001)
+
     # Listening
 
     def listen(self, seconds: float) -> None:
@@ -360,5 +375,5 @@ def descriptors_of(pid: int) -> Counter[str]:
     found: Counter[str] = Counter()
     for path in Path(f"/proc/{pid}/fd").iterdir():
         with contextlib.suppress(FileNotFoundError):  # the one of this folder itself
-            found[os.readlink(path)] += 1
+            found[str(path.readlink())] += 1
     return found

@@ -1,4 +1,4 @@
-"""Nothing is left of clients that end in the middle of something, and nothing is taken from others."""
+"""Nothing is left of clients that end in the middle of something, and others lose nothing."""
 
 from __future__ import annotations
 

@@ -34,7 +34,8 @@ class _Threads:
                 self._jobs.put(job)
                 return
         # Daemonic: a call that never returns must not keep the server from ending.
-        # A thread keeps its arguments for as long as it lives, so this one takes its job out of them.
+        # A thread keeps its arguments for as long as it lives. So the job is in a list, from which
+        # it is taken.
         first = [job]
         threading.Thread(target=self._work, args=(first,), name="ManagerCall", daemon=True).start()
 
