@@ -7,6 +7,7 @@ import sys
 assert sys.platform != "win32"
 
 import random
+import ssl
 import time
 from collections.abc import Callable
 from typing import Any
@@ -56,11 +57,13 @@ class Siege:
         chance: random.Random,
         outcome: Outcome,
         tls: bool,
-        attacks: int = ATTACKS,
     ) -> None:
-        self._chance, self._outcome, self._attacks = chance, outcome, attacks
+        self._chance, self._outcome = chance, outcome
         self.slowest = self.served = 0
-        server, self._client = contexts() if tls else (None, None)
+        server: ssl.SSLContext | None = None
+        self._client: ssl.SSLContext | None = None
+        if tls:
+            server, self._client = contexts()
         self.supervisor = Supervisor(context, outcome, chance, self._hear)
         self.manager = AttackedManager(("127.0.0.1", 0), KEY, ctx=context, ssl_context=server)
         self.manager.start()
@@ -82,7 +85,7 @@ class Siege:
 
     def attack(self) -> None:
         """Many strangers come."""
-        for _ in range(self._attacks):
+        for _ in range(ATTACKS):
             with deadline(PATIENCE, "attacking"):
                 if self._chance.random() < SHARE_OF_KNOWING:
                     _be_strange(self.manager.address, self._chance, self._client)

@@ -88,6 +88,7 @@ class Reporter:
         errors = os.open(post.errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
         os.dup2(errors, 2)
         os.close(errors)
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - as above
 
     def tell(self, kind: Kind, first: int = 0, second: int = 0) -> None:
         """Write a record, waiting while the supervisor is behind."""
