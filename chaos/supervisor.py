@@ -39,6 +39,9 @@ __all__ = [
 PATIENCE = 10.0
 """Seconds within which every participant is to get on with its work."""
 
+BEGIN_PATIENCE = 60.0
+"""Seconds for who has to load its modules first, on a machine where many do something."""
+
 SHARE_OF_EARLY_KILLS = 0.05
 """Some are killed while they are still starting; most while they do what they are there for."""
 
@@ -192,7 +195,13 @@ class Supervisor:
 
     def _look_for_hangs(self) -> None:
         now = time.monotonic()
-        late = [one for one in self.alive if now - one.heard > PATIENCE]
+        loads = self._context.get_start_method() != "fork"
+        begin = max(PATIENCE, BEGIN_PATIENCE) if loads else PATIENCE
+        late = [
+            one
+            for one in self.alive
+            if now - one.heard > PATIENCE and (one.records or now - one.heard > begin)
+        ]
         if late:
             names = ", ".join(f"{one.role} {one.number}" for one in late)
             raise HangError(f"no progress for {PATIENCE:g} s: {names}")

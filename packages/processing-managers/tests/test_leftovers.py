@@ -20,8 +20,10 @@ from conftest import Starter
 from manager_children import GatedManager, hold_and_wait, make_behind_gate
 from processing_core.connection import Client
 from processing_managers import SyncManager
+from processing_managers._registry import Registration
 from processing_managers._server.calls import Call, Waiter
-from processing_managers._server.sessions import FEW_TIMERS, Timers
+from processing_managers._server.objects import Objects
+from processing_managers._server.sessions import FEW_TIMERS, Session, Timers
 from processing_managers._server.threads import end_idle_threads, run_aside
 from processing_testkit.waiting import wait_until
 
@@ -203,7 +205,72 @@ def in_thread(function: Callable[[], object]) -> None:
     thread.join()
 
 
+def test_a_child_of_a_remote_client_keeps_no_connection_of_its_parent() -> None:
+    """Not of its other threads either: the manager notices the parent's end while it lives."""
+    with SyncManager(("127.0.0.1", 0), b"key") as manager:
+        reader, writer = processing_core.Pipe(duplex=False)
+        process = processing_core.get_context("spawn").Process(
+            target=fork_beside_a_thread, args=(manager.address, writer)
+        )
+        process.start()
+        writer.close()
+        child = reader.recv()
+        assert manager._number_of_objects() == 1
+        process.kill()
+        process.join()
+        try:
+            wait_until(lambda: number_of_clients(manager) == 1)
+        finally:
+            os.kill(child, signal.SIGKILL)
+            with suppress(ChildProcessError):  # unless orphans come to us here
+                os.waitpid(child, 0)
+        reader.close()
+        process.close()
+    assert manager.process is not None
+    manager.process.close()
+
+
+def fork_beside_a_thread(address: Any, writer: Any) -> None:
+    manager = SyncManager.from_address(address, b"key")
+    numbers = manager.list([1])
+    called = threading.Event()
+
+    def call() -> None:
+        len(numbers)
+        called.set()
+        time.sleep(600)
+
+    threading.Thread(target=call, daemon=True).start()
+    called.wait()
+    child = os.fork()
+    if child == 0:
+        time.sleep(600)
+    writer.send(child)
+    time.sleep(600)
+
+
 # What the server's parts keep
+
+
+def test_a_reference_to_what_was_just_given_up() -> None:
+    """The last proxy goes in one thread while another makes a reply that refers to the object."""
+    registration = Registration("Something", exposed=())
+    objects = Objects({"Something": registration})
+    first, second, something = Session(1, {}), Session(2, {}), Something()
+    entry = objects.add(something, registration)
+    objects.refer(entry, first)
+    met = objects.known(something)
+    assert met is entry
+    objects.release(entry.ident, first)
+    objects.refer(met, second)
+    assert objects.get(entry.ident) is entry
+    assert objects.known(something) is entry
+    assert entry.references == 1
+    second.ended = True
+    objects.refer(entry, second)
+    assert entry.references == 1
+    objects.release(entry.ident, second)
+    assert objects.entries() == []
 
 
 class Something:
