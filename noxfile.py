@@ -379,7 +379,8 @@ def chaos(session: nox.Session) -> None:
 
     Whoever survives must get on, and nothing be lost but what the killed had in their hands. No
     stranger is let in, and good clients are served. Words after the `--` choose groups, numbers and
-    start methods: `-- queues --kills 200 --method fork`, `-- network`.
+    start methods: `-- queues --kills 200 --method fork`, `-- managers`, `-- network`.
     """
-    session.install(*tools("chaos"), *editable(own_requirements("processing-sharedctypes")))
+    needed = [*own_requirements("processing-sharedctypes"), "processing-managers"]
+    session.install(*tools("chaos"), *editable(needed))
     session.run("python", "chaos/run.py", *session.posargs)

@@ -20,13 +20,14 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import network_machines
 from mutation import Mutator
 from network_machines import KEY, contexts, framed, native, recorded, standard
 from network_poison import poison
 from processing_core import AuthenticationError, TimeoutError
 from processing_core.connection import Client, Listener
 
-__all__ = ["KINDS", "Besieged", "attack_client"]
+__all__ = ["KINDS", "Attackers", "Besieged", "attack_client"]
 
 HANDSHAKE_SECONDS = 0.5
 PATIENCE = 10.0
@@ -43,42 +44,35 @@ KINDS: dict[str, tuple[str, dict[str, Any]]] = {
 }
 
 
-class Besieged:
-    """A listener that serves whoever knows the key, good clients, and an attacker."""
+class Attackers:
+    """Clients that do not know the key of a listener.
 
-    def __init__(self, kind: str, chance: random.Random) -> None:
-        family, options = KINDS[kind]
-        options = dict(options)
-        server, client = contexts() if options.pop("tls", False) else (None, None)
+    :param standard: whether the listener does the standard library's challenge
+    :param tls: a client's context, where the listener wants TLS
+    """
+
+    def __init__(
+        self,
+        family: str,
+        address: Any,
+        chance: random.Random,
+        *,
+        standard: bool = False,
+        tls: ssl.SSLContext | None = None,
+    ) -> None:
         self._family = family
-        self._client = {**options, "ssl_context": client}
+        self._address = address
         self._chance = chance
-        self._standard = "compat" in options
-        self._corpus = recorded(standard if self._standard else native)
+        self._corpus = recorded(network_machines.standard if standard else native)
         self._mutator = Mutator(chance, [*self._corpus, poison()])
-        self._tls_hello = hello_of(client) if client is not None else None
+        self._tls_hello = hello_of(tls) if tls is not None else None
         self._attackers: list[socket.socket] = []
-        self._done = threading.Event()
-        self.listener = Listener(
-            None,
-            family,
-            authkey=KEY,
-            handshake_timeout=HANDSHAKE_SECONDS,
-            ssl_context=server,
-            **options,
-        )
-        self.served = self.turned_away = 0
-        self.slowest = 0.0
-        self.wrong: list[str] = []
-        self._threads = [threading.Thread(target=one) for one in (self._serve, self._come_and_go)]
-        for thread in self._threads:
-            thread.start()
 
     def attack(self) -> None:
-        """One more client that does not know the key."""
+        """One more of them; now and then one leaves."""
         kind = socket.SOCK_SEQPACKET if self._family == "AF_UNIX" else socket.SOCK_STREAM
         sock = socket.socket(getattr(socket, self._family), kind)
-        sock.connect(self.listener.address)
+        sock.connect(self._address)
         sock.setblocking(False)
         if self._chance.random() >= SHARE_OF_SILENT:
             with suppress(OSError):
@@ -104,9 +98,45 @@ class Besieged:
         return [*pieces, framed(poison()), poison()]
 
     def close(self) -> None:
-        """End it; afterwards the figures are final."""
+        """All of them leave."""
         for attacker in self._attackers:
             attacker.close()
+
+
+class Besieged:
+    """A listener that serves whoever knows the key, good clients, and attackers."""
+
+    def __init__(self, kind: str, chance: random.Random) -> None:
+        family, options = KINDS[kind]
+        options = dict(options)
+        server, client = contexts() if options.pop("tls", False) else (None, None)
+        self._client = {**options, "ssl_context": client}
+        self._done = threading.Event()
+        self.listener = Listener(
+            None,
+            family,
+            authkey=KEY,
+            handshake_timeout=HANDSHAKE_SECONDS,
+            ssl_context=server,
+            **options,
+        )
+        self._attackers = Attackers(
+            family, self.listener.address, chance, standard="compat" in options, tls=client
+        )
+        self.served = self.turned_away = 0
+        self.slowest = 0.0
+        self.wrong: list[str] = []
+        self._threads = [threading.Thread(target=one) for one in (self._serve, self._come_and_go)]
+        for thread in self._threads:
+            thread.start()
+
+    def attack(self) -> None:
+        """One more client that does not know the key."""
+        self._attackers.attack()
+
+    def close(self) -> None:
+        """End it; afterwards the figures are final."""
+        self._attackers.close()
         self._done.set()
         self._threads[1].join()
         self.listener.close()

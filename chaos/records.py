@@ -66,9 +66,16 @@ class Post:
     number: int
     """Which nobody else has."""
 
+    @property
+    def errors(self) -> str:
+        """The file that its standard error goes to."""
+        return f"{self.dump}.err"
+
 
 class Reporter:
-    """The participant's side. Makes the process debuggable and deaf to Ctrl-C, too."""
+    """The participant's side. Makes the process debuggable and deaf to Ctrl-C, too, and sends its
+    standard error to a file, which is to stay empty.
+    """
 
     def __init__(self, post: Post) -> None:
         self._connection = post.connection  # closes the descriptor when it is collected
@@ -78,6 +85,10 @@ class Reporter:
         # Open for as long as the process lives.
         self._dump = open(post.dump, "ab", buffering=0)  # noqa: PTH123, SIM115
         faulthandler.register(signal.SIGUSR1, self._dump, all_threads=True)
+        errors = os.open(post.errors, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600)
+        os.dup2(errors, 2)
+        os.close(errors)
+        sys.stderr = open(2, "w", buffering=1, closefd=False)  # noqa: SIM115 - as above
 
     def tell(self, kind: Kind, first: int = 0, second: int = 0) -> None:
         """Write a record, waiting while the supervisor is behind."""

@@ -1,7 +1,7 @@
 """Kill, stop and interrupt processes at random while they use what they share; attack listeners.
 
-    python chaos/run.py [queues] [locks] [sharedctypes] [network] [--kills N] [--inputs N]
-                        [--seconds S] [--seed S] [--method M]
+    python chaos/run.py [queues] [locks] [sharedctypes] [managers] [network]
+                        [--kills N] [--inputs N] [--seconds S] [--seed S] [--method M]
 
 The exit code is 1 if anything that must hold did not. It looks into /proc, so it needs Linux.
 """
@@ -25,18 +25,20 @@ from rich.progress import Progress
 
 import interrupt_chaos
 import lock_chaos
+import managers_chaos
 import network_chaos
 import outcome
 import queue_chaos
 import sharing_chaos
 
-GROUPS = ("queues", "locks", "sharedctypes", "network")
+GROUPS = ("queues", "locks", "sharedctypes", "managers", "network")
 METHODS = ("fork", "spawn", "forkserver")
-KILLS = {"queues": 2_000, "locks": 2_000, "sharedctypes": 1_000}
+KILLS = {"queues": 2_000, "locks": 2_000, "sharedctypes": 1_000, "managers": managers_chaos.KILLS}
 MODULES: dict[str, Any] = {
     "queues": queue_chaos,
     "locks": lock_chaos,
     "sharedctypes": sharing_chaos,
+    "managers": managers_chaos,
 }
 INTERRUPTED: dict[str, Any] = {
     "queues": interrupt_chaos.run_queue,

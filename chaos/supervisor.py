@@ -13,10 +13,12 @@ assert sys.platform != "win32"
 import contextlib
 import os
 import random
+import select
 import selectors
 import signal
 import tempfile
 import time
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,13 +27,26 @@ from typing import Any
 from outcome import Outcome
 from records import Inbox, Kind, Post, Record
 
-__all__ = ["HangError", "Participant", "Supervisor", "deadline", "surroundings"]
+__all__ = [
+    "HangError",
+    "Participant",
+    "Supervisor",
+    "deadline",
+    "descriptors_of",
+    "surroundings",
+]
 
 PATIENCE = 10.0
 """Seconds within which every participant is to get on with its work."""
 
+BEGIN_PATIENCE = 60.0
+"""Seconds for who has to load its modules first, on a machine where many do something."""
+
 SHARE_OF_EARLY_KILLS = 0.05
 """Some are killed while they are still starting; most while they do what they are there for."""
+
+MOST_ERRORS, ERROR_LINES = 5, 40
+"""Of so many participants so much of what they complain about is shown."""
 
 STOP_SECONDS = 0.05
 SHARE_OF_STOPS = 0.1
@@ -112,6 +127,21 @@ class Supervisor:
         self.alive.append(one)
         return one
 
+    def start_some(self, role: str, number: int) -> list[Participant]:
+        """So many more participants. Where each loads its modules, one after the other does."""
+        started = []
+        for _ in range(number):
+            started.append(self.start(role))
+            self.listen(0)
+            if self._context.get_start_method() != "fork":
+                self.wait_for_beginning(started[-1])
+        return started
+
+    def wait_for_beginning(self, one: Participant) -> None:
+        """Listen until one has said that it runs."""
+        while one.records == 0 and one in self.alive:
+            self.listen(0.001)
+
     # Listening
 
     def listen(self, seconds: float) -> None:
@@ -165,7 +195,13 @@ class Supervisor:
 
     def _look_for_hangs(self) -> None:
         now = time.monotonic()
-        late = [one for one in self.alive if now - one.heard > PATIENCE]
+        loads = self._context.get_start_method() != "fork"
+        begin = max(PATIENCE, BEGIN_PATIENCE) if loads else PATIENCE
+        late = [
+            one
+            for one in self.alive
+            if now - one.heard > PATIENCE and (one.records or now - one.heard > begin)
+        ]
         if late:
             names = ", ".join(f"{one.role} {one.number}" for one in late)
             raise HangError(f"no progress for {PATIENCE:g} s: {names}")
@@ -190,10 +226,15 @@ class Supervisor:
         self.start(role)
 
     def kill(self, one: Participant) -> None:
-        """Kill one, and hear its last words."""
+        """Kill one, and hear its last words, and those of its children.
+
+        :raises HangError: when a child of it does not end
+        """
         os.kill(one.process.pid, signal.SIGKILL)
         one.process.join()
         while not one.inbox.ended:
+            if not select.select([one.inbox], [], [], PATIENCE)[0]:
+                raise HangError(f"a child of {one.role} {one.number} does not end")
             for record in one.inbox.read():
                 self._take(one, record)
         self._forget(one)
@@ -256,14 +297,29 @@ class Supervisor:
         ]
         return "\n".join(texts)
 
+    def complaints(self) -> list[str]:
+        """What participants have written to their standard error, where nothing is to be."""
+        found = []
+        for path in sorted(self.folder.glob("*.err")):
+            if text := path.read_text(errors="replace").strip():
+                lines = text.splitlines()
+                more = ["..."] if len(lines) > ERROR_LINES else []
+                shown = "\n".join([*lines[:ERROR_LINES], *more])
+                found.append(f"{path.name.partition('.')[0]} complained:\n{shown}")
+        more_of_them = len(found) - MOST_ERRORS
+        if more_of_them > 0:
+            found[MOST_ERRORS:] = [f"{more_of_them} more complained"]
+        return found
+
     def close(self) -> None:
-        """End all that are left."""
+        """End all that are left, and tell what any of them has complained about."""
         for one in list(self.alive):
             with contextlib.suppress(ProcessLookupError):
                 os.kill(one.process.pid, signal.SIGKILL)
             one.process.join()
             self._forget(one)
         self.roles.clear()  # and what was passed to those who had them
+        self._outcome.violations += self.complaints()
         self._folder.cleanup()
 
 
@@ -299,12 +355,18 @@ class Surroundings:
 
     descriptors: int
     children: frozenset[int] = field(default_factory=frozenset)
+    links: Counter[str] = field(default_factory=Counter)
+    """What the descriptors lead to."""
 
     def leaks(self, before: Surroundings) -> list[str]:
         """What is there now and was not before."""
         found = []
         if self.descriptors > before.descriptors:
-            found.append(f"{self.descriptors - before.descriptors} descriptors were left open")
+            new_links = ", ".join((self.links - before.links).elements())
+            found.append(
+                f"{self.descriptors - before.descriptors} descriptors were left open"
+                + (f": {new_links}" if new_links else "")
+            )
         if new := self.children - before.children:
             found.append(f"children were left: {sorted(new)}")
         return found
@@ -313,4 +375,14 @@ class Surroundings:
 def surroundings() -> Surroundings:
     """Look at this process."""
     children = Path(f"/proc/self/task/{os.getpid()}/children").read_text().split()
-    return Surroundings(len(list(Path("/proc/self/fd").iterdir())), frozenset(map(int, children)))
+    links = descriptors_of(os.getpid())
+    return Surroundings(links.total(), frozenset(map(int, children)), links)
+
+
+def descriptors_of(pid: int) -> Counter[str]:
+    """What the descriptors of a process lead to."""
+    found: Counter[str] = Counter()
+    for path in Path(f"/proc/{pid}/fd").iterdir():
+        with contextlib.suppress(FileNotFoundError):  # the one of this folder itself
+            found[str(path.readlink())] += 1
+    return found

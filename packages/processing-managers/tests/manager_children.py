@@ -11,6 +11,7 @@ import threading
 import time
 from typing import Any
 
+from processing_core import current_process
 from processing_managers import BaseManager, CreatorMethod, SyncManager
 
 
@@ -259,3 +260,42 @@ def raise_in_initializer() -> None:
 
 def die_in_initializer() -> None:
     os._exit(7)
+
+
+class Gate:
+    """Holds up who wants to pass, in the manager, until it is opened."""
+
+    def __init__(self) -> None:
+        self._opened = threading.Event()
+        self._waiting = 0
+
+    def waiting(self) -> int:
+        return self._waiting
+
+    def pass_through(self) -> None:
+        self._waiting += 1
+        self._opened.wait()
+
+    def open(self) -> None:
+        self._opened.set()
+
+
+class Made:
+    """What is made behind a gate."""
+
+    def __init__(self, gate: Gate) -> None:
+        gate.pass_through()
+
+    def get(self) -> None:
+        pass
+
+
+class GatedManager(SyncManager):
+    Gate = CreatorMethod(Gate, blocking=("pass_through",))
+    Made = CreatorMethod(Made, blocking=True)
+
+
+def make_behind_gate(address: Any, gate: Any, ready: Any) -> None:
+    manager = GatedManager.from_address(address, bytes(current_process().authkey))
+    ready.send("calling")
+    manager.Made(gate)

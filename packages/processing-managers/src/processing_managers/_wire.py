@@ -20,6 +20,7 @@ __all__ = [
     "ABANDON",
     "BATCH",
     "CALL",
+    "ENDED",
     "FAILURE",
     "FORKED",
     "IDENT",
@@ -60,6 +61,9 @@ UNLINK = 5
 # (FORKED, session, new session, description, connection): a client forks.
 LINK = 6
 FORKED = 7
+# What the server says to itself when it sees that a client has ended; instead of the link the
+# session is named. What that has asked for comes before.
+ENDED = 8
 
 # Replies: the number of the request and how it went.
 REPLY = Struct("<IB")

@@ -11,6 +11,7 @@ import os
 import sys
 import threading
 import weakref
+from contextlib import suppress
 
 from processing_core import (
     AuthenticationError,
@@ -58,17 +59,23 @@ def describe() -> dict[str, Any]:
 
 
 class _Lease:
-    """A link of a thread, closed when the thread ends."""
+    """A link of a thread, given up when the thread ends."""
 
-    __slots__ = ("link", "pid")
+    __slots__ = ("link", "pid", "session")
 
-    def __init__(self, link: Link) -> None:
+    def __init__(self, link: Link, session: Session) -> None:
         self.link = link
         self.pid = os.getpid()
+        self.session = weakref.ref(session)
 
     def __del__(self) -> None:
-        if self.pid == os.getpid() and not sys.is_finalizing():
+        if self.pid != os.getpid() or sys.is_finalizing():
+            return
+        session = self.session()
+        if session is None or not isinstance(self.link, ConnectionLink):
             self.link.close()
+        else:
+            session.rest(self.link)
 
 
 class _Local(threading.local):
@@ -103,9 +110,15 @@ class Session:
         self.proxytypes: dict[str, Any] = {}
         self._control = control
         self._requests = requests
-        # Without rings: the connection that the session began with, until a thread takes it.
-        self._first = first
+        # Without rings: the connection that the session began with, until a thread takes it. Two
+        # threads that pop at once do not get the same one.
+        self._first = [] if first is None else [first]
         self._ticket: int | None = None
+        # Without rings: the connection of the thread that has ended last. It stays open, since the
+        # manager takes the end of all connections for that of the process.
+        self._resting: Link | None = None
+        # Of all threads: a forked child closes them.
+        self._connections: weakref.WeakSet[Connection[Any, Any]] = weakref.WeakSet(self._first)
         self._local = _Local()
         self._forking: tuple[int, Connection[Any, Any]] | None = None
         _sessions.add(self)
@@ -132,7 +145,7 @@ class Session:
         local = self._local
         if local.link is None:
             local.link = self._new_link(new_number())
-            local.lease = _Lease(local.link)
+            local.lease = _Lease(local.link, self)
             return local.link
         if not local.link.busy:
             return local.link
@@ -147,13 +160,11 @@ class Session:
     def _new_link(self, owner: int) -> Link:
         state = self.state
         state.check()
-        number = new_number()
         if self._control is not None and self._requests is not None and sys.platform != "win32":
-            return RingLink(state, number, owner, self._requests, self._control)
-        connection, self._first = self._first, None
-        if connection is not None:
-            number, owner = self._first_numbers
-            return ConnectionLink(state, number, owner, connection)
+            return RingLink(state, new_number(), owner, self._requests, self._control)
+        with suppress(IndexError):
+            return ConnectionLink(state, *self._first_numbers, self._first.pop())
+        number = new_number()
         try:
             connection = _connect(self.address, self.authkey, self.ssl_context)
             answer = _say_hello(
@@ -165,9 +176,16 @@ class Session:
             connection.close()
             raise state.lose("the manager has ended; another one is at its address now")
         self._ticket = None
+        self._connections.add(connection)
         return ConnectionLink(state, number, owner, connection)
 
     _first_numbers: tuple[int, int] = (0, 0)
+
+    def rest(self, link: Link) -> None:
+        """The thread of a link with a connection has ended. For any moment."""
+        resting, self._resting = self._resting, link
+        if resting is not None:
+            resting.close()
 
     # References
 
@@ -215,7 +233,8 @@ class Session:
     def end(self, why: str) -> None:
         """The server has ended: waiting calls find out, later ones raise at once."""
         self.state.lose(why)
-        self._control = self._requests = self._first = None
+        self._control = self._requests = self._resting = None
+        self._first.clear()
         self._local = _Local()
 
     # Forks
@@ -249,14 +268,12 @@ class Session:
     def after_fork_in_child(self) -> None:
         """Leave the parent's session alone and begin one's own."""
         forking, self._forking = self._forking, None
-        old, self._local = self._local, _Local()
-        for link in (old.link, *old.spare):
-            if isinstance(link, ConnectionLink):
-                link.close()
-        for connection in (self._control, self._first):
-            if connection is not None:
-                connection.close()
-        self._first = None
+        self._local, self._resting = _Local(), None
+        if self._control is not None:
+            self._control.close()
+        for connection in list(self._connections):
+            connection.close()
+        self._first.clear()
         state = self.state
         self.state = State(state.server, new_number())
         self.state.releases.extend(state.releases)

@@ -36,10 +36,11 @@ class Waiter:
 
     ``count`` and ``answer`` are for one who has waited for a condition and wants its lock back: how
     often it had it, and what to tell it then. ``item`` is what one waits with. ``died`` is called
-    when its process has ended.
+    when its process has ended. ``alarm`` is what a clock has of it, which forgets it when there is
+    nothing to wait for any more.
     """
 
-    __slots__ = ("answer", "call", "count", "died", "give_up", "item", "line")
+    __slots__ = ("alarm", "answer", "call", "count", "died", "give_up", "item", "line")
 
     def __init__(self, call: Call, line: Line, give_up: Callable[[Waiter], None]) -> None:
         self.call = call
@@ -49,6 +50,7 @@ class Waiter:
         self.answer: bool | None = None
         self.item: Any = None
         self.died: Callable[[], None] | None = None
+        self.alarm: list[Any] | None = None
         line[self] = None
         call.waiter = self
 
@@ -56,6 +58,9 @@ class Waiter:
         """Wait no longer; somebody finishes the call, or nobody has to."""
         self.line.pop(self, None)
         self.call.waiter = None
+        if self.alarm is not None:
+            self.alarm.clear()
+            self.alarm = None
 
     def expire(self) -> None:
         """The time is up."""

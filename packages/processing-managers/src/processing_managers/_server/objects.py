@@ -106,11 +106,15 @@ class Objects:
                 return entry
             entry = Entry(self._next, obj, registration)
             self._next += 1
-            self._entries[entry.ident] = entry
-            if not isinstance(obj, PLAIN_TYPES):
-                self._by_id[id(obj)] = entry
-                self._asleep.pop(id(obj), None)
+            self._enter(entry)
             return entry
+
+    def _enter(self, entry: Entry) -> None:
+        """Have an object found by its number, and by itself."""
+        self._entries[entry.ident] = entry
+        if not isinstance(entry.obj, PLAIN_TYPES):
+            self._by_id[id(entry.obj)] = entry
+            self._asleep.pop(id(entry.obj), None)
 
     def get(self, ident: int) -> Entry:
         """The entry of a number. :raises ReferentGoneError: when there is none"""
@@ -162,10 +166,17 @@ class Objects:
         return registration.make(*args, **kwds)
 
     def refer(self, entry: Entry, session: Session, count: int = 1) -> None:
-        """A session has got proxies to an object."""
+        """A session has got proxies to an object; one that has ended gives them up at once."""
         with state_lock:
+            if self._entries.get(entry.ident) is not entry:
+                # The last proxy was given up while the reply was made: it goes on as it was.
+                self._enter(entry)
             entry.references += count
-            session.references[entry.ident] = session.references.get(entry.ident, 0) + count
+            if not session.ended:
+                session.references[entry.ident] = session.references.get(entry.ident, 0) + count
+                return
+            given_up = self._drop(entry.ident, count)
+        del given_up  # as in release()
 
     def release(self, ident: int, session: Session, count: int = 1) -> None:
         """A session has given proxies up; more than it had are ignored."""

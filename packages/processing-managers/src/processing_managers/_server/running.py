@@ -207,6 +207,8 @@ class Runner:
         call.done = done
         try:
             with state_lock:
+                if link.session.ended:
+                    return  # it would get a lock, or an item, that nobody gives back
                 value = method(call, *args, **kwds)
                 if value is PENDING:
                     call.remember()

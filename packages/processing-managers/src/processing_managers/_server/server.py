@@ -41,6 +41,7 @@ from processing_managers._wire import (
     ABANDON,
     BATCH,
     CALL,
+    ENDED,
     FORKED,
     IDENT,
     LINK,
@@ -71,8 +72,9 @@ HELLO_SECONDS = 10.0
 # For how long the loop may not notice that a client ends, at first, so that it wakes up sooner
 # for a request.
 DOZE_SECONDS = 0.02
-# After how many requests the loop looks after its clients' ends even when there are more.
-REQUESTS_BETWEEN_LOOKS = 200
+# How often the loop looks after its clients' ends, in seconds, while requests come without a pause
+# that is long enough for it to do so by itself.
+LOOK_SECONDS = 0.02
 # How long the loop may take to end.
 STOP_SECONDS = 3.0
 # A request that nobody makes: for no link.
@@ -177,21 +179,21 @@ class Server:
                 requests, self._look_after_clients, doze=DOZE_SECONDS
             )
             self._selector.register(receiver.descriptor, READ, None)
-            until_look = REQUESTS_BETWEEN_LOOKS
-            timers, get, handle = self._timers, receiver.get, self._handle
+            timers, get, handle, now = self._timers, receiver.get, self._handle, time.monotonic
+            next_look = 0.0
             while not self._stopping:
                 try:
                     message = get(timers.seconds())
                 except queue.Empty:
-                    until_look = 0
+                    next_look = 0.0
                 except Exception as error:  # noqa: BLE001 - of a message that is not ours
                     log_warning("a request could not be read: %r", error)
                 else:
                     handle(message)
                 timers.expire()
-                until_look -= 1
-                if until_look <= 0:
-                    until_look = REQUESTS_BETWEEN_LOOKS
+                # By the clock: few requests that come regularly may leave no pause, too.
+                if now() >= next_look:
+                    next_look = now() + LOOK_SECONDS
                     self._look_after_clients(0)
 
     def _look_after_clients(self, seconds: float | None) -> bool:
@@ -214,7 +216,11 @@ class Server:
         connection, session = self._clients[descriptor]
         self._forget_client(descriptor)
         connection.close()
-        self._end_session(session)
+        if self._requests is None:
+            self._end_session(session)
+        else:
+            # Behind what it has put there before, such as that it has forked.
+            self._requests.put(REQUEST.pack(session.number, 0, 0, ENDED))
 
     def _watch_owner(self) -> None:
         """Wait, in a thread, until who has started the server ends it or has ended."""
@@ -278,8 +284,13 @@ class Server:
         link = self._links.get(number)
         if link is None:
             # Of a client that has ended meanwhile, or for the session as a whole.
-            if what == RELEASE and number in self._sessions:
-                self._release(self._sessions[number], message)
+            of_session = self._sessions.get(number)
+            if of_session is None:
+                return
+            if what == RELEASE:
+                self._release(of_session, message)
+            elif what == ENDED:
+                self._end_session(of_session)
             return
         session = link.session
         if what == CALL:
@@ -386,6 +397,7 @@ class Server:
 
     def _greet(self, connection: Connection[Any, Any], peer: object) -> None:
         """Find out what a client wants; serve it if it has no ring."""
+        session = None
         try:
             if not connection.poll(HELLO_SECONDS):
                 connection.close()
@@ -402,28 +414,46 @@ class Server:
             )
         except Exception as error:  # noqa: BLE001 - whatever a stranger sends
             connection.close()
+            if session is not None:
+                self._greeted(session)
             if not isinstance(error, (EOFError, OSError)):
                 log_warning("a client was turned away: %r", error)
             return
         if ring:
             self._watch(connection, session)
+            with state_lock:
+                session.expected -= 1
             self.wake()
         else:
             self._read(connection, session, hello["link"], hello["owner"])
 
     def _session_of(self, hello: dict[str, Any], peer: object) -> Session:
-        number = hello["session"]
+        """The session that a link is for that is being greeted."""
+        number, description, ticket_number = (
+            hello["session"],
+            hello["description"],
+            hello["ticket"],
+        )
         with state_lock:
             session = self._sessions.get(number)
             if session is None:
                 # An address is of the network; of other sockets there is nothing to tell.
                 came_from = peer if isinstance(peer, tuple) else None
-                session = self._add_session(number, {**hello["description"], "peer": came_from})
-                ticket = self._tickets.pop(hello["ticket"], None)
+                session = self._add_session(number, {**description, "peer": came_from})
+                ticket = self._tickets.pop(ticket_number, None)
                 if ticket is not None:
                     ticket.session.tickets.discard(ticket)
                     self._objects.hand_over(ticket.idents, session)
+            session.expected += 1
         return session
+
+    def _greeted(self, session: Session) -> None:
+        """One that was greeted has not come, or has gone; without others the session has ended."""
+        with state_lock:
+            session.expected -= 1
+            if session.links or session.expected:
+                return
+        self._end_session(session)
 
     def _read(
         self, connection: Connection[Any, Any], session: Session, number: int, owner: int
@@ -453,8 +483,7 @@ class Server:
                 _running.connections.discard(connection)
             self._unlink(link)
             self._cancel(link)
-            if not session.links:
-                self._end_session(session)
+            self._greeted(session)
 
     def _cancel(self, link: Link) -> None:
         """Nobody waits for the calls of a link any more, because its client has ended."""

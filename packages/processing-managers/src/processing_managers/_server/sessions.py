@@ -28,6 +28,8 @@ __all__ = ["TICKET_SECONDS", "Link", "RemoteCall", "Session", "Ticket", "new_num
 
 # How long a ticket is good for when the process that took it has ended.
 TICKET_SECONDS = 600.0
+# Up to so many timers are not worth a look for those that are not needed any more.
+FEW_TIMERS = 64
 
 
 def new_number() -> int:
@@ -44,6 +46,8 @@ class Session:
         self.references: dict[int, int] = {}
         self.held: dict[LockReferent, None] = {}
         self.links: dict[int, Link] = {}
+        # How many connections there are, or may be in a moment, that are to be links.
+        self.expected = 0
         self.tickets: set[Ticket] = set()
         self.calls = 0
         self.since = time.time()
@@ -147,20 +151,36 @@ class Timers:
 
     def __init__(self, was_set: Callable[[], None]) -> None:
         self._was_set = was_set
-        self._heap: list[tuple[float, int, Waiter]] = []
+        # A moment, a number that no other has, and a list with the waiter. Who waits no longer has
+        # left its list empty; those are swept away when there may be many.
+        self._heap: list[tuple[float, int, list[Waiter]]] = []
         self._count = 0
+        self._most = FEW_TIMERS
 
     def add(self, moment: float, waiter: Waiter) -> None:
         """Have a waiter expire at a moment (of time.monotonic())."""
         # Only here: a server whose clients set no limits does not need it.
-        from heapq import heappush
+        from heapq import heapify, heappush
 
         with state_lock:
+            heap = self._heap
             self._count += 1
-            heappush(self._heap, (moment, self._count, waiter))
-            first = self._heap[0][2] is waiter
+            waiter.alarm = [waiter]
+            timer = (moment, self._count, waiter.alarm)
+            if len(heap) < self._most:
+                heappush(heap, timer)
+            else:
+                swept = [*(one for one in heap if one[2]), timer]
+                heapify(swept)
+                heap[:] = swept  # in one step: others look at it without the lock
+                self._most = max(FEW_TIMERS, 2 * len(heap))
+            first = heap[0][2] is waiter.alarm
         if first:
             self._was_set()
+
+    def __len__(self) -> int:
+        """How many there are, with some of those who wait no longer."""
+        return len(self._heap)
 
     def seconds(self) -> float | None:
         """How long it is to the first; None when there is none."""
@@ -177,4 +197,6 @@ class Timers:
         with state_lock:
             now = time.monotonic()
             while heap and heap[0][0] <= now:
-                heappop(heap)[2].expire()
+                alarm = heappop(heap)[2]
+                if alarm:
+                    alarm[0].expire()

@@ -34,7 +34,10 @@ class _Threads:
                 self._jobs.put(job)
                 return
         # Daemonic: a call that never returns must not keep the server from ending.
-        threading.Thread(target=self._work, args=(job,), name="ManagerCall", daemon=True).start()
+        # A thread keeps its arguments for as long as it lives. So the job is in a list, from which
+        # it is taken.
+        first = [job]
+        threading.Thread(target=self._work, args=(first,), name="ManagerCall", daemon=True).start()
 
     def end_idle(self) -> None:
         with self._lock:
@@ -42,7 +45,8 @@ class _Threads:
             for _ in range(free):
                 self._jobs.put(None)
 
-    def _work(self, job: Callable[[], None] | None) -> None:
+    def _work(self, first: list[Callable[[], None]]) -> None:
+        job: Callable[[], None] | None = first.pop()
         while job is not None:
             try:
                 job()
