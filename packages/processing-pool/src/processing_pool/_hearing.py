@@ -156,7 +156,7 @@ class Hearing:
         if worker.announced is not None:
             self._give_up_announced(worker)
         worker.heard = time.monotonic()
-        worker.looked = worker.relieved = worker.member.slow = False
+        worker.looked = worker.relieved = worker.asked = worker.member.slow = False
         if not batch_number:
             self._hear_of_itself(worker, outcomes, flags)
             return
@@ -197,7 +197,7 @@ class Hearing:
             return
         worker.announced = None
         worker.heard = time.monotonic()
-        worker.looked = worker.relieved = worker.member.slow = False
+        worker.looked = worker.relieved = worker.asked = worker.member.slow = False
         worker.busy += busy / 1e9
         if offset < 0:  # a value of a stream
             batch = worker.member.find(batch_number)

@@ -23,6 +23,9 @@ __all__ = ["Overseer"]
 
 # A worker that is silent for so long (seconds) may have results in its log, or hold up tasks.
 QUIET_SECONDS = 0.002
+# One that has nothing to do, was asked whether it is there, and is silent for so long (seconds) is
+# taken for stopped.
+SILENT_SECONDS = 2.0
 FAR_SECONDS = 3600.0
 
 
@@ -39,7 +42,11 @@ class Overseer:
         """When there is something to be looked at if nothing happens before; None for never."""
         moments = []
         for worker in self._crew.workers.values():
-            if not worker.member.batches or worker.verdict is not None:
+            if worker.verdict is not None:
+                continue
+            if not worker.member.batches:
+                if self.limits and worker.asked:
+                    moments.append(worker.heard + SILENT_SECONDS)
                 continue
             if not worker.looked:
                 moments.append(worker.heard + QUIET_SECONDS)
@@ -52,6 +59,9 @@ class Overseer:
         """Read the logs of silent workers; end what has taken too long; relieve who is slow."""
         for worker in self._crew.workers.values():
             if not worker.member.batches:
+                if self.limits and worker.asked and now >= worker.heard + SILENT_SECONDS:
+                    # It may hold what others need, and nothing is lost with it.
+                    worker.condemn(worker.position, _is_stopped)
                 continue
             if not worker.looked and now >= worker.heard + QUIET_SECONDS:
                 worker.looked = True
@@ -102,10 +112,15 @@ class Overseer:
         since = worker.running_since()
         batch = worker.member.find(position >> wire.OFFSET_BITS)
         offset = begun(position)
-        if batch is None or offset >= batch.count:
-            # It has not begun what it was given.
-            batch, offset, since = worker.member.batches[0], 0, now
         work: Any
+        if batch is None or offset >= batch.count:
+            # It has not begun what it was given, although it is free to. Nothing is lost with it.
+            first = [each.task(each.received) for each in worker.member.batches]
+            limited = [each for each in first if each[0].timeout is not None]  # type: ignore[attr-defined]
+            if not limited or not worker.ready:
+                return now + FAR_SECONDS, position, *first[0]
+            work, index = min(limited, key=lambda each: each[0].timeout)  # type: ignore[attr-defined]
+            return worker.heard + work.timeout, position, work, index
         work, index = batch.task(offset)
         limit = work.timeout
         return now + FAR_SECONDS if limit is None else since + limit, position, work, index
@@ -157,6 +172,10 @@ class Overseer:
         if later >> wire.OFFSET_BITS == number:
             # It may be at ``later``, or have found that it must not; then it says so.
             scheduler.cut_off(member, number, max(offset, begun(later)) + 1)
+
+
+def _is_stopped(pid: int) -> BaseException:
+    return TaskTimeout(f"worker {pid} did not answer, so it was killed")
 
 
 def _has_waiting(worker: Worker) -> bool:
