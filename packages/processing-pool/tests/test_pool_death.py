@@ -196,6 +196,17 @@ def test_a_stopped_worker_whose_tasks_others_have_done_is_replaced(make_pool: An
     assert pool.map(tasks.square, range(10)) == [n * n for n in range(10)]
 
 
+def test_a_worker_that_is_stopped_while_it_tells_a_result_holds_nobody_up(make_pool: Any) -> None:
+    """It has the lock of the queue that all workers tell their results by."""
+    pool: Pool = make_pool(2, timeout=0.5)
+    found = [pool.apply_async(tasks.stop_with_lock_of_results)]
+    found += [pool.apply_async(tasks.square, (n,)) for n in range(20)]
+    with pytest.raises(TaskTimeout):
+        found[0].get()
+    assert [result.get() for result in found[1:]] == [n * n for n in range(20)]
+    assert pool.apply(tasks.square, (3,)) == 9
+
+
 def stop_all(pool: Pool, count: int = 2) -> set[int]:
     """Stop so many workers once they have nothing to do."""
     pool.starmap(tasks.sleep, [(0.01,)] * 20, 1)

@@ -97,6 +97,14 @@ class Hearing:
         """Readable while there are messages and ``sleep`` is called."""
         return self._receiver.descriptor
 
+    def stopped_teller(self) -> tuple[int, float] | None:
+        """The process that keeps all others from telling anything, and since when.
+
+        It was stopped in the middle of a message.
+        """
+        since = self._receiver.stuck_since
+        return None if since is None else (self._receiver.holder, since)
+
     def close(self) -> None:
         """Give up the queue: nothing more is heard."""
         del self._receiver, self._results

@@ -26,6 +26,8 @@ QUIET_SECONDS = 0.002
 # One that has nothing to do, was asked whether it is there, and is silent for so long (seconds) is
 # taken for stopped.
 SILENT_SECONDS = 2.0
+# How often it is tried whether one that was stopped while it told something goes on (seconds).
+TELLER_SECONDS = 0.05
 FAR_SECONDS = 3600.0
 
 
@@ -37,16 +39,20 @@ class Overseer:
         self._hearing = hearing
         # Whether some task has a time limit.
         self.limits = limits
+        # Until then nobody could tell anything.
+        self._mute_until = 0.0
 
     def next_moment(self, now: float) -> float | None:
         """When there is something to be looked at if nothing happens before; None for never."""
+        if self._hearing.stopped_teller() is not None:
+            return now + TELLER_SECONDS
         moments = []
         for worker in self._crew.workers.values():
             if worker.verdict is not None:
                 continue
             if not worker.member.batches:
                 if self.limits and worker.asked:
-                    moments.append(worker.heard + SILENT_SECONDS)
+                    moments.append(max(worker.heard, self._mute_until) + SILENT_SECONDS)
                 continue
             if not worker.looked:
                 moments.append(worker.heard + QUIET_SECONDS)
@@ -57,9 +63,15 @@ class Overseer:
 
     def look(self, now: float) -> None:
         """Read the logs of silent workers; end what has taken too long; relieve who is slow."""
+        stopped = self._hearing.stopped_teller()
+        if stopped is not None:
+            self._mute_until = now
+            self._check_teller(*stopped, now)
+            return
         for worker in self._crew.workers.values():
             if not worker.member.batches:
-                if self.limits and worker.asked and now >= worker.heard + SILENT_SECONDS:
+                silent = now - max(worker.heard, self._mute_until)
+                if self.limits and worker.asked and silent >= SILENT_SECONDS:
                     # It may hold what others need, and nothing is lost with it.
                     worker.condemn(worker.position, _is_stopped)
                 continue
@@ -71,6 +83,14 @@ class Overseer:
         for worker in self._to_relieve():
             if now >= worker.heard + QUIET_SECONDS:
                 self._relieve(worker)
+
+    def _check_teller(self, pid: int, since: float, now: float) -> None:
+        """End a worker that was stopped while it told something: nobody else can tell anything."""
+        if not self.limits or now < since + SILENT_SECONDS:
+            return
+        for worker in self._crew.workers.values():
+            if worker.pid == pid and worker.verdict is None:
+                worker.condemn(worker.position, _is_stopped)
 
     def _to_relieve(self) -> list[Worker]:
         """Workers that have tasks which others could do, who have nothing to do."""
@@ -120,10 +140,13 @@ class Overseer:
             if not limited or not worker.ready:
                 return now + FAR_SECONDS, position, *first[0]
             work, index = min(limited, key=lambda each: each[0].timeout)  # type: ignore[attr-defined]
-            return worker.heard + work.timeout, position, work, index
+            since = max(worker.heard, self._mute_until)
+            return since + work.timeout, position, work, index
         work, index = batch.task(offset)
         limit = work.timeout
-        return now + FAR_SECONDS if limit is None else since + limit, position, work, index
+        if limit is None:
+            return now + FAR_SECONDS, position, work, index
+        return max(since, self._mute_until) + limit, position, work, index
 
     def _check_limit(self, worker: Worker, now: float) -> None:
         moment, position, work, index = self._deadline(worker, now)
