@@ -29,7 +29,7 @@ from typing import Any
 from outcome import Outcome
 from pool_actors import RUNS
 from pool_program import PATIENCE, PAUSE
-from supervisor import surroundings
+from supervisor import Surroundings, surroundings
 
 __all__ = ["KILLS", "KINDS", "Scenario", "run", "scenarios"]
 
@@ -100,7 +100,9 @@ def run(
         _end_programs(scenario, chance, until, tick, outcome, _interrupt)
     else:
         _harm_workers(scenario, chance, until, tick, outcome)
-    outcome.violations += surroundings().leaks(before)
+    # Processes are known by their mark; orphans may have come here.
+    now = Surroundings(surroundings().descriptors, before.children)
+    outcome.violations += now.leaks(before)
     outcome.seconds = time.monotonic() - begin
     return outcome
 

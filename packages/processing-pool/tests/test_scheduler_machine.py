@@ -96,9 +96,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     # Submitting
 
     def submit(self, count: int, retries: int, kind: int, *, single: bool, bulky: bool) -> Work:
-        work = Work(
-            len(self.works), count, retries, self.timings[kind], single=single, bulky=bulky
-        )
+        work = Work(len(self.works), count, retries, self.timings[kind], single=single, bulky=bulky)
         self.works.append(work)
         self.scheduler.queue.append(work if single else Span(work, 0, count))
         return work
@@ -220,7 +218,7 @@ class SchedulerMachine(RuleBasedStateMachine):
     def run(self, data: st.DataObject, tasks: int) -> None:
         """A worker begins tasks, all but the last of which are done."""
         worker = self.choose(data, [one for one in self.workers.values() if one.sent])
-        batch, todo = worker.sent[0]
+        _, todo = worker.sent[0]
         end = len(todo) if worker.limit is None else worker.limit
         for _ in range(tasks):
             if worker.begun >= end:
@@ -306,13 +304,13 @@ class SchedulerMachine(RuleBasedStateMachine):
             self.go_on(worker)
         assert self.waiting() + member.unfinished == before
 
-    @precondition(
-        lambda self: any(one.sent and not one.begun for one in self.workers.values())
-    )
+    @precondition(lambda self: any(one.sent and not one.begun for one in self.workers.values()))
     @rule(data=st.data())
     def cannot_be_unpickled(self, data: st.DataObject) -> None:
         """A batch comes back as a whole, to be sent task by task."""
-        worker = self.choose(data, [one for one in self.workers.values() if one.sent and not one.begun])
+        worker = self.choose(
+            data, [one for one in self.workers.values() if one.sent and not one.begun]
+        )
         batch, todo = worker.sent[0]
         if worker.limit is not None or batch.count != len(todo):
             return
@@ -330,7 +328,7 @@ class SchedulerMachine(RuleBasedStateMachine):
         verdict=st.sampled_from([None, None, None, "limit", "elsewhere"]),
         replaced=st.booleans(),
     )
-    def die(
+    def die(  # noqa: C901, PLR0912 - one branch for each point at which it may end
         self, data: st.DataObject, loading: bool, logged: int, verdict: str | None, replaced: bool
     ) -> None:
         """A worker ends: unpickling, at a task or between two, killed by chance or by a limit."""
@@ -436,7 +434,7 @@ class SchedulerMachine(RuleBasedStateMachine):
             if not busy:
                 break
             for worker in busy:
-                batch, todo = worker.sent[0]
+                _, todo = worker.sent[0]
                 end = len(todo) if worker.limit is None else worker.limit
                 while worker.begun < end:
                     work, index = todo[worker.begun]

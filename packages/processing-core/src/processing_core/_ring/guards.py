@@ -55,7 +55,16 @@ class Guard:
     The hot path calls ``trylock`` and ``unlock`` by itself, as ``run`` does it.
     """
 
-    __slots__ = ("_functions", "_memory", "_offset", "_recover", "address", "key", "trylock", "unlock")
+    __slots__ = (
+        "_functions",
+        "_memory",
+        "_offset",
+        "_recover",
+        "address",
+        "key",
+        "trylock",
+        "unlock",
+    )
 
     def __init__(
         self,
