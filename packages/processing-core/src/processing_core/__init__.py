@@ -121,6 +121,7 @@ for _public in (
     InvalidType,
     MethodFixedError,
     MisuseError,
+    NotInstalledError,
     OwnerDiedWarning,
     ParentProcess,
     Process,
