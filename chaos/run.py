@@ -1,6 +1,6 @@
 """Kill, stop and interrupt processes at random while they use what they share; attack listeners.
 
-    python chaos/run.py [queues] [locks] [sharedctypes] [managers] [network]
+    python chaos/run.py [queues] [locks] [sharedctypes] [managers] [pool] [network]
                         [--kills N] [--inputs N] [--seconds S] [--seed S] [--method M]
 
 The exit code is 1 if anything that must hold did not. It looks into /proc, so it needs Linux.
@@ -28,12 +28,19 @@ import lock_chaos
 import managers_chaos
 import network_chaos
 import outcome
+import pool_chaos
 import queue_chaos
 import sharing_chaos
 
-GROUPS = ("queues", "locks", "sharedctypes", "managers", "network")
+GROUPS = ("queues", "locks", "sharedctypes", "managers", "pool", "network")
 METHODS = ("fork", "spawn", "forkserver")
-KILLS = {"queues": 2_000, "locks": 2_000, "sharedctypes": 1_000, "managers": managers_chaos.KILLS}
+KILLS = {
+    "queues": 2_000,
+    "locks": 2_000,
+    "sharedctypes": 1_000,
+    "managers": managers_chaos.KILLS,
+    "pool": pool_chaos.KILLS,
+}
 MODULES: dict[str, Any] = {
     "queues": queue_chaos,
     "locks": lock_chaos,
@@ -45,7 +52,7 @@ INTERRUPTED: dict[str, Any] = {
     "locks": interrupt_chaos.run_locks,
 }
 INTERRUPTS = 10_000
-SECONDS = 900.0
+SECONDS = 1500.0
 
 Run = Callable[[float, Callable[[], object]], outcome.Outcome]
 """A scenario, given when to stop and what to call after every kill, or every STEP inputs."""
@@ -58,6 +65,9 @@ def plan(library: Any, groups: Sequence[str], options: argparse.Namespace) -> li
     for group in groups:
         if group == "network":
             todo += network_plan(options)
+            continue
+        if group == "pool":
+            todo += pool_plan(options, methods)
             continue
         chaos = MODULES[group]
         kills = KILLS[group] if options.kills is None else options.kills
@@ -81,6 +91,16 @@ def network_plan(options: argparse.Namespace) -> list[tuple[int, Run]]:
         chance = random.Random(f"{options.seed} network {scenario}")
         steps = -(-scenario.inputs // network_chaos.STEP)
         todo.append((steps, partial(network_chaos.run, scenario, chance)))
+    return todo
+
+
+def pool_plan(options: argparse.Namespace, methods: Sequence[str]) -> list[tuple[int, Run]]:
+    """The scenarios of the group `pool`, which start programs of their own."""
+    kills = KILLS["pool"] if options.kills is None else options.kills
+    todo: list[tuple[int, Run]] = []
+    for scenario in pool_chaos.scenarios(kills, list(methods)):
+        chance = random.Random(f"{options.seed} pool {scenario}")
+        todo.append((scenario.steps, partial(pool_chaos.run, scenario, chance)))
     return todo
 
 
@@ -127,7 +147,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         console.width = 130
     library = importlib.import_module(options.library)
     groups = options.groups or GROUPS
-    if set(groups) - {"network"}:
+    if set(groups) - {"network", "pool"}:
         warm_up(library, [options.method] if options.method else METHODS, groups)
     todo = plan(library, groups, options)
     kills = sum(count for count, _ in todo)
@@ -173,6 +193,10 @@ def announced(groups: Sequence[str], options: argparse.Namespace, steps: int) ->
         found = network_chaos.scenarios(options.inputs)
         inputs = sum(one.inputs for one in found)
         steps -= sum(-(-one.inputs // network_chaos.STEP) for one in found)
+    if "pool" in groups:
+        methods = [options.method] if options.method else list(METHODS)
+        kills = KILLS["pool"] if options.kills is None else options.kills
+        steps -= sum(one.steps - one.kills for one in pool_chaos.scenarios(kills, methods))
     parts = [f"{steps:,} kills"] if set(groups) - {"network"} else []
     return ", ".join([*parts, f"{inputs:,} inputs"] if inputs else parts)
 

@@ -223,6 +223,36 @@ def test_a_forked_child_keeps_what_it_inherits(arena: Arena) -> None:
         end.close()
 
 
+def test_children_that_follow_each_other_do_not_keep_what_was_dropped(arena: Arena) -> None:
+    """There is always a child, but each lives for a while only: what was dropped comes back."""
+    before = used(arena)
+
+    def start_child() -> tuple[Any, Any]:
+        theirs, ours = Pipe(False)
+        process = Process(target=theirs.recv, context="fork")
+        process.start()
+        theirs.close()
+        return process, ours
+
+    def end_child(child: tuple[Any, Any]) -> None:
+        process, ours = child
+        ours.send(None)
+        process.join()
+        ours.close()
+
+    old = start_child()
+    for _ in range(10):
+        block: Any = allocate(448)
+        new = start_child()  # which knows the block
+        del block
+        end_child(old)
+        old = start_child()
+        end_child(new)
+        arena.collect()
+        assert used(arena) == before
+    end_child(old)
+
+
 def test_without_holds_a_block_that_others_may_have_is_never_used_again(
     arena: Arena, monkeypatch: pytest.MonkeyPatch
 ) -> None:

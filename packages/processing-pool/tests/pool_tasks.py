@@ -245,6 +245,16 @@ def do_stop(*_: object) -> None:
         os.kill(os.getpid(), signal.SIGSTOP)
 
 
+def stop_with_lock_of_results() -> None:
+    """Be stopped in the middle of telling something."""
+    import gc
+
+    from processing_pool._worker import _Worker
+
+    worker = next(each for each in gc.get_objects() if type(each) is _Worker)
+    worker._results._putting.run(do_stop)  # type: ignore[attr-defined]
+
+
 def do_exhaust(*_: object) -> None:
     if sys.platform != "win32":
         import resource

@@ -17,7 +17,7 @@ assert sys.platform != "win32"
 import pool_tasks as tasks
 from processing_core import ProcessError, Queue, RemoteError
 from processing_pool import AsyncResult, Pool, TaskCancelled, TaskTimeout, WorkerLost
-from processing_testkit import run_script
+from processing_testkit import run_script, wait_until
 
 
 def test_a_worker_that_dies_costs_its_running_task_alone(pool: Pool, tmp_path: Any) -> None:
@@ -261,6 +261,51 @@ def test_a_stopped_worker_is_ended_by_the_limit(pool: Pool) -> None:
     with pytest.raises(TaskTimeout):
         pool.apply(tasks.do_stop, timeout=0.2)
     assert pool.apply(tasks.square, (3,)) == 9
+
+
+def test_workers_that_are_stopped_with_nothing_to_do_cost_no_task(make_pool: Any) -> None:
+    """They do not begin what they are given, so there is nothing to lose."""
+    pool: Pool = make_pool(2, timeout=0.3)
+    stopped = stop_all(pool)
+    assert pool.apply(tasks.square, (3,)) == 9
+    assert pool.map(tasks.square, range(100)) == [n * n for n in range(100)]
+    wait_until(lambda: not stopped & pids_of(pool))
+    assert pool.stats().lost == 0
+    assert pool.stats().failed == 0
+
+
+def test_a_stopped_worker_whose_tasks_others_have_done_is_replaced(make_pool: Any) -> None:
+    pool: Pool = make_pool(2)
+    stopped = stop_all(pool, 1)
+    # The others' tasks are taken back from it, and it is asked whether it is there.
+    assert pool.map(tasks.square, range(1000), 1, timeout=20) == [n * n for n in range(1000)]
+    wait_until(lambda: not stopped & pids_of(pool))
+    assert pool.map(tasks.square, range(10)) == [n * n for n in range(10)]
+
+
+def test_a_worker_that_is_stopped_while_it_tells_a_result_holds_nobody_up(make_pool: Any) -> None:
+    """It has the lock of the queue that all workers tell their results by."""
+    pool: Pool = make_pool(2, timeout=0.5)
+    found = [pool.apply_async(tasks.stop_with_lock_of_results)]
+    found += [pool.apply_async(tasks.square, (n,)) for n in range(20)]
+    with pytest.raises(TaskTimeout):
+        found[0].get()
+    assert [result.get() for result in found[1:]] == [n * n for n in range(20)]
+    assert pool.apply(tasks.square, (3,)) == 9
+
+
+def stop_all(pool: Pool, count: int = 2) -> set[int]:
+    """Stop so many workers once they have nothing to do."""
+    pool.starmap(tasks.sleep, [(0.01,)] * 20, 1)
+    wait_until(lambda: not pool.stats().running)
+    pids = sorted(pids_of(pool))[:count]
+    for pid in pids:
+        os.kill(pid, signal.SIGSTOP)
+    return set(pids)
+
+
+def pids_of(pool: Pool) -> set[int]:
+    return {worker.pid for worker in pool.stats().workers}
 
 
 def test_tiny_tasks_with_a_limit_are_not_harmed(make_pool: Any) -> None:

@@ -97,6 +97,14 @@ class Hearing:
         """Readable while there are messages and ``sleep`` is called."""
         return self._receiver.descriptor
 
+    def stopped_teller(self) -> tuple[int, float] | None:
+        """The process that keeps all others from telling anything, and since when.
+
+        It was stopped in the middle of a message.
+        """
+        since = self._receiver.stuck_since
+        return None if since is None else (self._receiver.holder, since)
+
     def close(self) -> None:
         """Give up the queue: nothing more is heard."""
         del self._receiver, self._results
@@ -156,7 +164,7 @@ class Hearing:
         if worker.announced is not None:
             self._give_up_announced(worker)
         worker.heard = time.monotonic()
-        worker.looked = worker.relieved = worker.member.slow = False
+        worker.looked = worker.relieved = worker.asked = worker.member.slow = False
         if not batch_number:
             self._hear_of_itself(worker, outcomes, flags)
             return
@@ -197,7 +205,7 @@ class Hearing:
             return
         worker.announced = None
         worker.heard = time.monotonic()
-        worker.looked = worker.relieved = worker.member.slow = False
+        worker.looked = worker.relieved = worker.asked = worker.member.slow = False
         worker.busy += busy / 1e9
         if offset < 0:  # a value of a stream
             batch = worker.member.find(batch_number)

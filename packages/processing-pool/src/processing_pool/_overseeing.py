@@ -23,6 +23,11 @@ __all__ = ["Overseer"]
 
 # A worker that is silent for so long (seconds) may have results in its log, or hold up tasks.
 QUIET_SECONDS = 0.002
+# One that has nothing to do, was asked whether it is there, and is silent for so long (seconds) is
+# taken for stopped.
+SILENT_SECONDS = 2.0
+# How often it is tried whether one that was stopped while it told something goes on (seconds).
+TELLER_SECONDS = 0.05
 FAR_SECONDS = 3600.0
 
 
@@ -34,12 +39,20 @@ class Overseer:
         self._hearing = hearing
         # Whether some task has a time limit.
         self.limits = limits
+        # Until then nobody could tell anything.
+        self._mute_until = 0.0
 
     def next_moment(self, now: float) -> float | None:
         """When there is something to be looked at if nothing happens before; None for never."""
+        if self._hearing.stopped_teller() is not None:
+            return now + TELLER_SECONDS
         moments = []
         for worker in self._crew.workers.values():
-            if not worker.member.batches or worker.verdict is not None:
+            if worker.verdict is not None:
+                continue
+            if not worker.member.batches:
+                if self.limits and worker.asked:
+                    moments.append(max(worker.heard, self._mute_until) + SILENT_SECONDS)
                 continue
             if not worker.looked:
                 moments.append(worker.heard + QUIET_SECONDS)
@@ -50,8 +63,17 @@ class Overseer:
 
     def look(self, now: float) -> None:
         """Read the logs of silent workers; end what has taken too long; relieve who is slow."""
+        stopped = self._hearing.stopped_teller()
+        if stopped is not None:
+            self._mute_until = now
+            self._check_teller(*stopped, now)
+            return
         for worker in self._crew.workers.values():
             if not worker.member.batches:
+                silent = now - max(worker.heard, self._mute_until)
+                if self.limits and worker.asked and silent >= SILENT_SECONDS:
+                    # It may hold what others need, and nothing is lost with it.
+                    worker.condemn(worker.position, _is_stopped)
                 continue
             if not worker.looked and now >= worker.heard + QUIET_SECONDS:
                 worker.looked = True
@@ -61,6 +83,14 @@ class Overseer:
         for worker in self._to_relieve():
             if now >= worker.heard + QUIET_SECONDS:
                 self._relieve(worker)
+
+    def _check_teller(self, pid: int, since: float, now: float) -> None:
+        """End a worker that was stopped while it told something: nobody else can tell anything."""
+        if not self.limits or now < since + SILENT_SECONDS:
+            return
+        for worker in self._crew.workers.values():
+            if worker.pid == pid and worker.verdict is None:
+                worker.condemn(worker.position, _is_stopped)
 
     def _to_relieve(self) -> list[Worker]:
         """Workers that have tasks which others could do, who have nothing to do."""
@@ -102,13 +132,21 @@ class Overseer:
         since = worker.running_since()
         batch = worker.member.find(position >> wire.OFFSET_BITS)
         offset = begun(position)
-        if batch is None or offset >= batch.count:
-            # It has not begun what it was given.
-            batch, offset, since = worker.member.batches[0], 0, now
         work: Any
+        if batch is None or offset >= batch.count:
+            # It has not begun what it was given, although it is free to. Nothing is lost with it.
+            first = [each.task(each.received) for each in worker.member.batches]
+            limited = [each for each in first if each[0].timeout is not None]  # type: ignore[attr-defined]
+            if not limited or not worker.ready:
+                return now + FAR_SECONDS, position, *first[0]
+            work, index = min(limited, key=lambda each: each[0].timeout)  # type: ignore[attr-defined]
+            since = max(worker.heard, self._mute_until)
+            return since + work.timeout, position, work, index
         work, index = batch.task(offset)
         limit = work.timeout
-        return now + FAR_SECONDS if limit is None else since + limit, position, work, index
+        if limit is None:
+            return now + FAR_SECONDS, position, work, index
+        return max(since, self._mute_until) + limit, position, work, index
 
     def _check_limit(self, worker: Worker, now: float) -> None:
         moment, position, work, index = self._deadline(worker, now)
@@ -157,6 +195,10 @@ class Overseer:
         if later >> wire.OFFSET_BITS == number:
             # It may be at ``later``, or have found that it must not; then it says so.
             scheduler.cut_off(member, number, max(offset, begun(later)) + 1)
+
+
+def _is_stopped(pid: int) -> BaseException:
+    return TaskTimeout(f"worker {pid} did not answer, so it was killed")
 
 
 def _has_waiting(worker: Worker) -> bool:

@@ -79,6 +79,8 @@ class Worker:
         self.looked = True
         # Tasks were taken back from it, and it has not been heard or given something since.
         self.relieved = False
+        # It is to say that it is there, and has not said anything since.
+        self.asked = False
         # Seconds that its tasks took.
         self.busy = 0.0
         # A large result that is to come next: batch and offset.
@@ -119,6 +121,7 @@ class Worker:
 
     def ping(self) -> None:
         """Have it say that it is there."""
+        self.asked = True
         self.tasks.put(PING)
 
     # What it is at

@@ -32,6 +32,7 @@ from processing_core._serialize.transfer import borrow_descriptor
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterable
     from typing import Any
 
 __all__ = [
@@ -148,6 +149,7 @@ class Arena:
         "_known",
         "_lock",
         "_next_look",
+        "_retired_at_fork",
         "_token",
         "allocator",
         "base",
@@ -188,6 +190,7 @@ class Arena:
         # Set when somebody may have got a block without a hold: then none that was shared is free.
         self.untraceable: bool = False
         self._free_at_fork: set[tuple[int, int]] | None = None
+        self._retired_at_fork: list[tuple[int, int]] = []
         # Between a fork's beginning and its end: what the child shall have.
         self._token: int | None = None
         _arenas[file.identity] = self
@@ -218,6 +221,9 @@ class Arena:
                     offset = self.allocator.take(size)
                 elif offset is not None:
                     self.file.reserve(before, self.allocator.end - before)
+                    if self._token is not None:
+                        # A child that is being forked may have it, too.
+                        holds.hold(self._token, before, self.allocator.end - before)
                     return offset
             if offset is not None:
                 self.file.map[offset : offset + size] = bytes(size)
@@ -247,6 +253,8 @@ class Arena:
                 if (offset, size) in self.retired:
                     # It was dropped here while a message with it was on its way back.
                     self.retired.remove((offset, size))
+                    if self._token is not None:
+                        holds.hold(self._token, offset, size)  # as in _take_more
                 elif self.owned or (offset < self._coarse and not self._was_free(offset, size)):
                     # There is an object already, which a forked child has inherited and sent.
                     self._aliases[offset] = self._aliases.get(offset, 1) + 1
@@ -265,6 +273,7 @@ class Arena:
                 for length, places in self.allocator.free.items()
                 for place in places
             }
+            self._free_at_fork.update(self._retired_at_fork)
         return (offset, size) in self._free_at_fork
 
     def remember(self, block: Block) -> None:
@@ -312,13 +321,24 @@ class Arena:
         if token is None:
             self.untraceable = True
         else:
-            coarse = self.allocator.end if self.owned else self._coarse
-            if coarse:
-                holds.hold(token, 0, coarse)
-            if not self.owned:
-                for offset in list(self._known):
-                    holds.hold(token, offset)
-        self._token = token
+            with self._lock:
+                self._hold_for_child(token)
+                self._token = token
+            return
+        self._token = None
+
+    def _hold_for_child(self, token: int) -> None:
+        """Hold what a child inherits, with the lock held."""
+        coarse = self.allocator.end if self.owned else self._coarse
+        if coarse:
+            holds.hold(token, 0, coarse)
+        if self.owned:
+            # Not what nobody has here, or it would be held as long as one child follows the other.
+            for start, size in _joined(self.retired):
+                holds.let_go(token, start, size)
+        else:
+            for offset in list(self._known):
+                holds.hold(token, offset)
 
     def after_fork_in_parent(self) -> None:
         self.epoch += 1
@@ -331,6 +351,7 @@ class Arena:
         if self.owned:
             self.owned = False
             self._coarse = self.allocator.end
+            self._retired_at_fork = list(self.retired)
             self.retired.clear()
         elif self._holder is not None and not self._holder_is_file:
             os.close(self._holder)
@@ -345,6 +366,17 @@ class Arena:
             if self._holder is not None and not self._holder_is_file:
                 os.close(self._holder)
             self.file.close()
+
+
+def _joined(parts: Iterable[tuple[int, int]]) -> list[tuple[int, int]]:
+    """The same parts, of which those that touch are one."""
+    found: list[tuple[int, int]] = []
+    for start, size in sorted(parts):
+        if found and sum(found[-1]) == start:
+            found[-1] = found[-1][0], found[-1][1] + size
+        else:
+            found.append((start, size))
+    return found
 
 
 # All arenas that this process has mapped, by the file's identity.

@@ -313,12 +313,15 @@ class Channel:
         if not self._has_messages():
             self._mailbox.empty()
 
-    def _other_guard(self, function: Callable[[], None]) -> None:
-        """With the consumers' guard: call a function with the producers' as well."""
+    def _other_guard(self, function: Callable[[], None], limit: float | None = None) -> None:
+        """With the consumers' guard: call a function with the producers' as well.
+
+        :raises TooLateError: when that cannot be had before ``limit``
+        """
         if self._getting is self._putting:
             function()
         else:
-            self._putting.run(function)
+            self._putting.run(function, limit)
 
     def _ring_bells(self) -> None:
         """Make the descriptors readable that should be."""

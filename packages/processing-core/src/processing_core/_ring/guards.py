@@ -15,7 +15,7 @@ from operator import methodcaller
 
 assert sys.platform != "win32"
 
-from processing_core._platform.pthreads import Pthreads
+from processing_core._platform.pthreads import HOLDER_MASK, Pthreads
 from processing_core._platform.record_locks import RecordLock
 from processing_core.errors import MisuseError
 
@@ -55,7 +55,16 @@ class Guard:
     The hot path calls ``trylock`` and ``unlock`` by itself, as ``run`` does it.
     """
 
-    __slots__ = ("_functions", "_recover", "address", "key", "trylock", "unlock")
+    __slots__ = (
+        "_functions",
+        "_memory",
+        "_offset",
+        "_recover",
+        "address",
+        "key",
+        "trylock",
+        "unlock",
+    )
 
     def __init__(
         self,
@@ -66,6 +75,7 @@ class Guard:
         recover: Callable[[], None],
     ) -> None:
         self._functions = functions
+        self._memory, self._offset = memory, offset
         self.address = address
         self.key: object
         self.trylock: Callable[[Any], int]
@@ -76,6 +86,14 @@ class Guard:
             self.key = functions.reference(memory, offset)
             self.trylock, self.unlock = functions.trylock_by, functions.unlock_by
         self._recover = weakref.WeakMethod(recover)
+
+    @property
+    def holder(self) -> int:
+        """The thread that holds it, gettid(2); 0 without one, or where nobody can tell."""
+        if isinstance(self._functions, RecordLock):
+            return 0
+        word = self._memory[self._offset : self._offset + 4]
+        return int.from_bytes(word, sys.byteorder) & HOLDER_MASK
 
     def lock_after(self, code: int, limit: float | None = None) -> int:
         """Take the mutex after a first attempt has returned ``code``; returns 0.

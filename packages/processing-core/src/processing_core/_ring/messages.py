@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import queue
 import sys
+import time
 from collections import deque
 
 assert sys.platform != "win32"
@@ -48,6 +49,8 @@ __all__ = ["MessageChannel"]
 
 # How often to look for a message at once, some two microseconds.
 FIRST_LOOKS = 40
+# How long who tidies up waits for a producer (seconds).
+TIDY_SECONDS = 0.05
 
 
 class MessageChannel(Container[ItemT], ParcelChannel):
@@ -307,11 +310,15 @@ class MessageChannel(Container[ItemT], ParcelChannel):
 
     def _tidy(self) -> None:
         """With the consumers' guard: give back the memory of messages that were taken."""
-        if self._ring.left:
-            self._ring.left = False
-            self._other_guard(self._ring.give_back_unused)
-        if not self._has_messages() and (self._words[TAIL] & LOW_32) << 4 >= KEPT_END:
-            self._other_guard(self._ring.give_back)
+        # It can wait for another time: a producer that is stopped must not hold up who gets.
+        try:
+            if self._ring.left:
+                self._other_guard(self._ring.give_back_unused, _soon())
+                self._ring.left = False
+            if not self._has_messages() and (self._words[TAIL] & LOW_32) << 4 >= KEPT_END:
+                self._other_guard(self._ring.give_back, _soon())
+        except TooLateError:
+            return
 
     def _wait_and_take(self, limit: float | None) -> Message:
         taken: list[Message] = []
@@ -401,3 +408,7 @@ class MessageChannel(Container[ItemT], ParcelChannel):
 
         self._putting.run(give_back)
         return self._file.used_bytes
+
+
+def _soon() -> float:
+    return time.monotonic() + TIDY_SECONDS

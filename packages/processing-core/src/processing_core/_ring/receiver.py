@@ -17,6 +17,7 @@ from processing_core._clock import checked_timeout
 from processing_core._generic import TYPE_CHECKING, Container, ItemT
 from processing_core._platform.patience import BUDGETS
 from processing_core._ring.channel import FOR_MESSAGES, FOR_RECEIVER, LOOK_SECONDS, LOOKS
+from processing_core._ring.guards import TooLateError
 from processing_core._ring.layout import ATTENTION, DOZING, GETTERS, HEAD, PUTTERS, TAIL
 
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
     from processing_core._ring.messages import MessageChannel
 
 __all__ = ["Receiver"]
+
+# A producer is at its queue for microseconds. After so long (seconds) it is taken for stopped.
+GUARD_SECONDS = 0.05
 
 
 class Receiver(Container[ItemT]):
@@ -53,6 +57,7 @@ class Receiver(Container[ItemT]):
         "_semaphore",
         "_sleep",
         "_words",
+        "stuck_since",
     )
 
     def __init__(
@@ -72,6 +77,14 @@ class Receiver(Container[ItemT]):
         # What it dozes on, made when it first does, where there are such semaphores.
         self._semaphore: SemLock | None = None
         self._post_may_be_there = False
+        # Since when (time.monotonic()) it cannot listen, because a producer was stopped in the
+        # middle of a put; None while it can.
+        self.stuck_since: float | None = None
+
+    @property
+    def holder(self) -> int:
+        """The thread (gettid(2)) that is putting a message now; 0 if none, or if unknown."""
+        return self._channel._putting.holder
 
     @property
     def descriptor(self) -> int:
@@ -150,13 +163,23 @@ class Receiver(Container[ItemT]):
             # The descriptor is rung always: there are no semaphores here, or somebody has asked for
             # it. Then it is readable as long as there are messages.
             return self._sleep(left)
+        start = time.monotonic()
         try:
-            if not channel._putting.run(self._listen):
-                return False
-            return self._sleep(left)
+            listening = channel._putting.run(self._listen, start + GUARD_SECONDS)
+            self.stuck_since = None
+            return self._sleep(left) if listening else False
+        except TooLateError:
+            if self.stuck_since is None:
+                self.stuck_since = start
+            # Nobody else can put either, so there is nothing to listen for.
+            self._sleep(0.0)
+            return True
         finally:
             if words[GETTERS] & ATTENTION:
-                channel._putting.run(self._stop_listening)
+                try:
+                    channel._putting.run(self._stop_listening, time.monotonic() + GUARD_SECONDS)
+                except TooLateError:
+                    self._bell_may_be_there = True  # the bell stays on, and may be rung
             else:
                 self._bell_may_be_there = True  # a producer has rung
 
