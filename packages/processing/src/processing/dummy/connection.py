@@ -5,12 +5,12 @@ The names and methods are those of ``processing.connection``. What is sent is th
 
 from __future__ import annotations
 
-import math
 import operator
 import threading
 import time
 from collections import deque
 
+from processing.dummy._timeouts import seconds
 from processing_core import TimeoutError
 from processing_core.connection import BufferTooShort
 
@@ -30,49 +30,58 @@ class Direction:
     def __init__(self) -> None:
         self._messages: deque[Any] = deque()
         self._changed = threading.Condition()
-        self._has_sender = self._has_receiver = True
+        # How many ends there are that were not closed.
+        self._senders = self._receivers = 1
 
     def put(self, message: object) -> None:
         """Add a message. :raises BrokenPipeError: when nobody can receive any more"""
         with self._changed:
-            if not self._has_receiver:
+            if not self._receivers:
                 raise BrokenPipeError("the other end of the connection is closed")
             self._messages.append(message)
             self._changed.notify()
 
-    def wait(self, timeout: float | None) -> bool:
+    def wait(self, end: Connection, timeout: float | None) -> bool:
         """Whether there is a message, or the end, after at most so many seconds."""
-        if timeout is not None:
-            timeout = max(0.0, timeout) if timeout != math.inf else None
         with self._changed:
-            return bool(self._changed.wait_for(self._is_ready, timeout))
+            return bool(self._changed.wait_for(lambda: self._is_ready(end), seconds(timeout)))
 
-    def get(self) -> Any:
+    def get(self, end: Connection) -> Any:
         """Take the oldest message.
 
+        :param end: the one that receives
         :raises EOFError: when none is left and the sender is gone
         :raises OSError: when this end is closed meanwhile
         """
         with self._changed:
-            self._changed.wait_for(self._is_ready)
-            if not self._has_receiver:
+            self._changed.wait_for(lambda: self._is_ready(end))
+            if end.closed:
                 raise OSError("the connection is closed")
             if not self._messages:
                 raise EOFError("the other end of the connection is closed")
             return self._messages.popleft()
 
-    def end(self, *, receiver: bool) -> None:
-        """One side leaves."""
+    def enter(self, *, receiver: bool) -> None:
+        """Another one joins a side."""
         with self._changed:
             if receiver:
-                self._has_receiver = False
-                self._messages.clear()
+                self._receivers += 1
             else:
-                self._has_sender = False
+                self._senders += 1
+
+    def leave(self, *, receiver: bool) -> None:
+        """One leaves its side."""
+        with self._changed:
+            if receiver:
+                self._receivers -= 1
+                if not self._receivers:
+                    self._messages.clear()
+            else:
+                self._senders -= 1
             self._changed.notify_all()
 
-    def _is_ready(self) -> bool:
-        return bool(self._messages) or not (self._has_sender and self._has_receiver)
+    def _is_ready(self, end: Connection) -> bool:
+        return bool(self._messages) or not self._senders or end.closed
 
 
 class Connection:
@@ -106,9 +115,24 @@ class Connection:
         if not self._closed:
             self._closed = True
             if self._incoming is not None:
-                self._incoming.end(receiver=True)
+                self._incoming.leave(receiver=True)
             if self._outgoing is not None:
-                self._outgoing.end(receiver=False)
+                self._outgoing.leave(receiver=False)
+
+    def duplicate(self) -> Connection:
+        """Another object for this end. The other side sees the end when both are closed.
+
+        ``processing.dummy.Process`` hands connections over so, as a process would have its own.
+
+        :raises OSError: when this end is closed
+        """
+        if self._closed:
+            raise OSError("the connection is closed")
+        if self._incoming is not None:
+            self._incoming.enter(receiver=True)
+        if self._outgoing is not None:
+            self._outgoing.enter(receiver=False)
+        return type(self)(self._incoming, self._outgoing)
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
@@ -128,7 +152,7 @@ class Connection:
         :raises EOFError: when everything was received and the other end is closed
         :raises OSError: when this end is closed or only sends
         """
-        return self._receiving().get()
+        return self._receiving().get(self)
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Send a copy of the bytes of a buffer, from ``offset``, ``size`` of them or all.
@@ -154,7 +178,7 @@ class Connection:
         """
         if maxlength is not None and maxlength < 0:
             raise ValueError(f"maxlength is negative: {maxlength}")
-        message = self._receiving().get()
+        message = self._receiving().get(self)
         if maxlength is not None and len(message) > maxlength:
             raise OSError(f"a message of {len(message)} bytes is longer than maxlength={maxlength}")
         return message
@@ -173,7 +197,7 @@ class Connection:
             raise TypeError("a writable buffer is needed to receive into")
         if not 0 <= offset <= len(view):
             raise ValueError(f"offset {offset} is not within a buffer of {len(view)} bytes")
-        message = self._receiving().get()
+        message = self._receiving().get(self)
         if len(message) > len(view) - offset:
             raise BufferTooShort(message)
         view[offset : offset + len(message)] = message
@@ -184,7 +208,7 @@ class Connection:
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether there is something to receive, or the end; ``timeout`` in seconds, None: ever."""
-        return self._receiving().wait(timeout)
+        return self._receiving().wait(self, timeout)
 
     def _sending(self) -> Direction:
         if self._closed:
