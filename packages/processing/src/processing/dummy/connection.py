@@ -11,8 +11,7 @@ import time
 from collections import deque
 
 from processing.dummy._timeouts import seconds
-from processing_core import TimeoutError
-from processing_core.connection import BufferTooShort
+from processing_core import BufferTooShort, TimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
