@@ -6,10 +6,10 @@ import sys
 from typing import Any
 
 import pytest
-from processing_testkit.start_methods import start_methods
 
 import processing
 import processing.dummy
+from processing_testkit.start_methods import start_methods
 
 # What is compared with threads there is to come on Windows.
 collect_ignore = (

@@ -13,6 +13,7 @@ import pytest
 
 import flavours
 import processing.dummy
+import processing.dummy.connection
 from processing import InvalidArgument, InvalidType, MisuseError
 from processing.dummy import NotWithThreadsError
 
@@ -235,7 +236,62 @@ def test_an_end_as_an_attribute(flavour: Any) -> None:
     ours.close()
 
 
+def wait_of(flavour: Any) -> Any:
+    """The ``wait`` of processes or of threads."""
+    return (processing.dummy if flavour.get_start_method() == "thread" else processing).wait
+
+
+def test_waiting_for_several_things(flavour: Any) -> None:
+    wait = wait_of(flavour)
+    assert wait([]) == wait([], 0.01) == []
+    ours, theirs = flavour.Pipe()
+    numbers, go = flavour.Queue(), flavour.Event()
+    process = flavour.Process(target=flavours.wait_and_send, args=(go, theirs, "now"))
+    with pytest.raises(ValueError, match="no sentinel before"):
+        assert process.sentinel
+    process.start()
+    things = [ours, numbers, process.sentinel]
+    assert wait(things, 0) == wait(things, -1) == wait(things, 0.01) == []
+    go.set()
+    assert set(wait(things)) <= {ours, process.sentinel}
+    assert wait([process.sentinel]) == [process.sentinel]
+    assert process.exitcode == 0
+    assert not process.is_alive()
+    assert wait(things) == [ours, process.sentinel]
+    assert ours.recv() == "now"
+    numbers.put(1)
+    assert wait(things, 30) == [numbers, process.sentinel]
+    process.join()
+    theirs.close()
+    assert wait([ours]) == [ours]
+    with pytest.raises(TypeError):
+        wait(["text"])
+    ours.close()
+    with pytest.raises(OSError, match="closed"):
+        wait([ours])
+
+
 # What threads do in their own way
+
+
+@pytest.mark.parametrize("what", ["queue", "simple", "many", "pipe", "end", "listener"])
+def test_waiting_is_ended_by_another_thread(what: str) -> None:
+    numbers, simple = processing.dummy.Queue[int](), processing.dummy.SimpleQueue[int]()
+    ours, theirs = processing.dummy.Pipe()
+    listener = processing.dummy.connection.Listener()
+    things: dict[str, tuple[Any, Any]] = {
+        "queue": (numbers, lambda: numbers.put(1)),
+        "simple": (simple, lambda: simple.put(1)),
+        "many": (numbers, lambda: numbers.put_many([1])),
+        "pipe": (ours, lambda: theirs.send(1)),
+        "end": (ours, theirs.close),
+        "listener": (listener, lambda: processing.dummy.connection.Client(listener.address)),
+    }
+    thing, act = things[what]
+    timer = threading.Timer(0.05, act)
+    timer.start()
+    assert processing.dummy.wait([numbers, simple, ours, listener], 30) == [thing]
+    timer.join()
 
 
 def test_a_process_is_a_thread() -> None:
@@ -263,8 +319,6 @@ def test_threads_cannot_be_ended() -> None:
     ]:
         with pytest.raises(NotWithThreadsError, match=f"a thread, which cannot be {what}"):
             end()
-    with pytest.raises(NotImplementedError, match="no sentinel"):
-        assert process.sentinel
     assert process.die_with_parent
     go.set()
     process.join()

@@ -117,9 +117,7 @@ def test_a_simple_queue(flavour: Any) -> None:
 
 def test_work_that_is_reported_done(flavour: Any) -> None:
     numbers, results = flavour.JoinableQueue(), flavour.Queue()
-    workers = [
-        flavour.Process(target=flavours.work_off, args=(numbers, results)) for _ in range(2)
-    ]
+    workers = [flavour.Process(target=flavours.work_off, args=(numbers, results)) for _ in range(2)]
     for worker in workers:
         worker.start()
     for number in [*range(10), None, None]:

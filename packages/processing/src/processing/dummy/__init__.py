@@ -33,6 +33,7 @@ from processing.dummy._queues import Queue as Queue
 from processing.dummy._queues import SimpleQueue as SimpleQueue
 from processing.dummy.connection import Connection as Connection
 from processing.dummy.connection import Pipe as Pipe
+from processing.dummy.connection import wait as wait
 from processing_core import AuthenticationError as AuthenticationError
 from processing_core import BufferTooShort as BufferTooShort
 from processing_core import ClosedError as ClosedError
@@ -192,4 +193,5 @@ __all__ = [
     "set_executable",
     "set_forkserver_preload",
     "set_start_method",
+    "wait",
 ]

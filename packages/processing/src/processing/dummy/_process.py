@@ -9,6 +9,7 @@ import threading
 import processing_core
 from processing.dummy._errors import NotWithThreadsError
 from processing.dummy._timeouts import seconds
+from processing.dummy._waiting import Sentinel
 from processing.dummy.connection import Connection
 from processing_core import ClosedError, InvalidType, MisuseError, StartError
 
@@ -175,6 +176,7 @@ class Process(threading.Thread):
         self._code: int | None = None
         self._given_run: Callable[[], object] | None = None
         self._own_ends: list[Connection] = []
+        self._sentinel = Sentinel()
 
     def run(self) -> None:
         """What the process does: call the target. A subclass may do something else."""
@@ -240,6 +242,7 @@ class Process(threading.Thread):
             for end in self._own_ends:
                 end.close()
             self._code = code
+            self._sentinel.end()
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the process has ended, at most ``timeout`` seconds. May be called many times.
@@ -255,13 +258,17 @@ class Process(threading.Thread):
         if not self._begun:
             raise MisuseError(f"{self!r} cannot be joined before it is started")
         super().join(timeout)
-        if not super().is_alive() and self._creator is not None:
+        if self._code is not None and self._creator is not None:
             self._creator._children.discard(self)
 
     def is_alive(self) -> bool:
         """Whether the process runs."""
         self._check_open()
-        return super().is_alive()
+        return self._runs()
+
+    def _runs(self) -> bool:
+        # From the moment on that the exit code is known it is over, a little before the thread is.
+        return self._code is None and super().is_alive()
 
     isAlive = is_alive
 
@@ -364,7 +371,7 @@ class Process(threading.Thread):
     def exitcode(self) -> int | None:
         """None while the process has not ended, else 0, 1 after an exception, or sys.exit's."""
         self._check_open()
-        return None if super().is_alive() else self._code
+        return self._code
 
     def getExitCode(self) -> int | None:  # noqa: N802 - documented name
         """The exit code. See exitcode."""
@@ -392,12 +399,15 @@ class Process(threading.Thread):
         self.authkey = authkey
 
     @property
-    def sentinel(self) -> int:
-        """Threads have none.
+    def sentinel(self) -> Sentinel:
+        """What ``wait`` finds ready when the process has ended. It is not a descriptor.
 
-        :raises NotWithThreadsError: (a NotImplementedError) always
+        :raises ClosedError: (a ValueError) before start
         """
-        raise NotWithThreadsError("a thread has no sentinel to wait for; use join()")
+        self._check_open()
+        if not self._begun:
+            raise ClosedError(f"{self!r} has no sentinel before it is started")
+        return self._sentinel
 
     @property
     def die_with_parent(self) -> bool:
@@ -411,7 +421,7 @@ class Process(threading.Thread):
     def _state(self) -> str:
         if self._closed:
             return "closed"
-        if super().is_alive():
+        if self._runs():
             return "started"
         if self._code is None:
             return "initial"
@@ -424,12 +434,12 @@ class Process(threading.Thread):
     def _living_children(self) -> list[Process]:
         """Those that run; the others are forgotten."""
         children = list(self._children)
-        living = [child for child in children if not child._closed and child.is_alive()]
+        living = [child for child in children if child._runs()]
         # One that another thread is about to start does not live yet.
         self._children.difference_update(
             child for child in children if child._closed or child._code is not None
         )
-        return [child for child in living if child in self._children]
+        return living
 
 
 class OtherThread(Process):

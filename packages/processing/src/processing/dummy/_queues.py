@@ -8,6 +8,7 @@ import weakref
 
 from processing.dummy._process import Process, current_process
 from processing.dummy._timeouts import seconds
+from processing.dummy._waiting import Watchers
 from processing_core import ClosedError, InvalidArgument, InvalidType, MisuseError
 
 TYPE_CHECKING = False
@@ -68,6 +69,7 @@ class Queue(queue.Queue[ItemT]):
     ) -> None:
         super().__init__(max(0, _whole(maxsize, "maxsize")))
         self._closers = _Closers()
+        self._watchers = Watchers()
 
     def put(self, obj: ItemT, block: bool = True, timeout: float | None = None) -> None:
         """Put an item, waiting while the queue is full.
@@ -79,6 +81,7 @@ class Queue(queue.Queue[ItemT]):
         """
         self._closers.check(self)
         super().put(obj, block, seconds(timeout))
+        self._watchers.tell()
 
     def put_nowait(self, obj: ItemT) -> None:
         """Put an item if there is room at once. :raises queue.Full: if not"""
@@ -97,6 +100,7 @@ class Queue(queue.Queue[ItemT]):
         # First of all, as nothing is put when the iterable raises.
         for item in [*iterable]:
             super().put(item)
+        self._watchers.tell()
 
     putMany = put_many
     putmany = put_many
@@ -186,6 +190,12 @@ class Queue(queue.Queue[ItemT]):
 
     taskDone = task_done
 
+    def _get_ready(self) -> bool:
+        return not self.empty()
+
+    def _get_watchers(self) -> Watchers:
+        return self._watchers
+
     def __repr__(self) -> str:
         state = "closed" if self._closers.has_current else f"qsize={super().qsize()}"
         return f"<{type(self).__name__} {state} maxsize={self.maxsize}>"
@@ -205,6 +215,7 @@ class SimpleQueue(queue.SimpleQueue[ItemT]):
     def __init__(self, *, ctx: StartsProcesses | None = None) -> None:  # noqa: ARG002
         super().__init__()
         self._closers = _Closers()
+        self._watchers = Watchers()
 
     def put(self, obj: ItemT, block: bool = True, timeout: float | None = None) -> None:
         """Put an item. There is always room.
@@ -213,6 +224,7 @@ class SimpleQueue(queue.SimpleQueue[ItemT]):
         """
         self._closers.check(self)
         super().put(obj, block, seconds(timeout))
+        self._watchers.tell()
 
     def get(self, block: bool = True, timeout: float | None = None) -> ItemT:
         """Remove the oldest item, waiting while there is none. See Queue.
@@ -231,6 +243,12 @@ class SimpleQueue(queue.SimpleQueue[ItemT]):
     def close(self) -> None:
         """Neither put nor get any more in this process. May be called again."""
         self._closers.add()
+
+    def _get_ready(self) -> bool:
+        return not self.empty()
+
+    def _get_watchers(self) -> Watchers:
+        return self._watchers
 
     def __repr__(self) -> str:
         return f"<{type(self).__name__}{' closed' if self._closers.has_current else ''}>"

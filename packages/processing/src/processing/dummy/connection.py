@@ -11,7 +11,8 @@ import time
 from collections import deque
 
 from processing.dummy._timeouts import seconds
-from processing_core import BufferTooShort, TimeoutError
+from processing.dummy._waiting import Watchers, wait
+from processing_core import AuthenticationError, BufferTooShort, TimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -20,7 +21,15 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-__all__ = ["Client", "Connection", "Listener", "Pipe"]
+__all__ = [
+    "AuthenticationError",
+    "BufferTooShort",
+    "Client",
+    "Connection",
+    "Listener",
+    "Pipe",
+    "wait",
+]
 
 
 class Direction:
@@ -31,6 +40,7 @@ class Direction:
         self._changed = threading.Condition()
         # How many ends there are that were not closed.
         self._senders = self._receivers = 1
+        self.watchers = Watchers()
 
     def put(self, message: object) -> None:
         """Add a message. :raises BrokenPipeError: when nobody can receive any more"""
@@ -39,6 +49,7 @@ class Direction:
                 raise BrokenPipeError("the other end of the connection is closed")
             self._messages.append(message)
             self._changed.notify()
+        self.watchers.tell()
 
     def wait(self, end: Connection, timeout: float | None) -> bool:
         """Whether there is a message, or the end, after at most so many seconds."""
@@ -78,6 +89,7 @@ class Direction:
             else:
                 self._senders -= 1
             self._changed.notify_all()
+        self.watchers.tell()
 
     def _is_ready(self, end: Connection) -> bool:
         return bool(self._messages) or not self._senders or end.closed
@@ -209,6 +221,12 @@ class Connection:
         """Whether there is something to receive, or the end; ``timeout`` in seconds, None: ever."""
         return self._receiving().wait(self, timeout)
 
+    def _get_ready(self) -> bool:
+        return self.poll()
+
+    def _get_watchers(self) -> Watchers:
+        return self._receiving().watchers
+
     def _sending(self) -> Direction:
         if self._closed:
             raise OSError("the connection is closed")
@@ -251,6 +269,7 @@ class Address:
         self._backlog = max(1, backlog)
         self._changed = threading.Condition()
         self._open = True
+        self.watchers = Watchers()
 
     def call(self, end: Connection) -> None:
         """Hand a client's other end over, waiting while too many clients wait already."""
@@ -260,6 +279,15 @@ class Address:
                 raise ConnectionRefusedError("the listener is closed")
             self._clients.append(end)
             self._changed.notify_all()
+        self.watchers.tell()
+
+    @property
+    def has_client(self) -> bool:
+        """Whether somebody waits to be accepted. :raises OSError: when the listener is closed"""
+        with self._changed:
+            if not self._open:
+                raise OSError("the listener is closed")
+            return bool(self._clients)
 
     def answer(self, limit: float | None) -> Connection | None:
         """The next client's other end; None when the time (monotonic) ran out."""
@@ -279,6 +307,7 @@ class Address:
             while self._clients:
                 self._clients.popleft().close()
             self._changed.notify_all()
+        self.watchers.tell()
 
 
 class Listener:
@@ -317,6 +346,12 @@ class Listener:
         if found is None:
             raise TimeoutError("no client has come")
         return found
+
+    def _get_ready(self) -> bool:
+        return self._address.has_client
+
+    def _get_watchers(self) -> Watchers:
+        return self._address.watchers
 
     def close(self) -> None:
         """Accept no more clients. May be called again."""
