@@ -12,11 +12,8 @@ import processing.dummy
 from processing_testkit.start_methods import start_methods
 
 # What is compared with threads there is to come on Windows.
-collect_ignore = (
-    [f"test_dummy_{name}.py" for name in ("pools", "processes", "queues", "sharing", "sync")]
-    if sys.platform == "win32"
-    else []
-)
+_POSIX = ["pools", "processes", "queues", "sharing", "surface", "sync", "typing"]
+collect_ignore = [f"test_dummy_{name}.py" for name in _POSIX] if sys.platform == "win32" else []
 
 
 @pytest.fixture(params=[*start_methods(), "dummy"])

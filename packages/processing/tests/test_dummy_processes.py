@@ -101,9 +101,9 @@ def test_names_and_daemons_in_both_spellings(flavour: Any) -> None:
     assert process.name == "two"
     with pytest.raises(TypeError, match="name must be a string"):
         process.name = 3
-    assert process.isDaemon() is process.daemon is False
+    assert (process.isDaemon(), process.daemon) == (False, False)
     process.setDaemon(True)
-    assert process.daemon is process.isDaemon() is True
+    assert (process.isDaemon(), process.daemon) == (True, True)
     kind = type(process).__name__
     assert repr(process) == f"<{kind}(two, initial daemon)>"
     process.setAuthKey("key")
@@ -290,7 +290,8 @@ def test_waiting_is_ended_by_another_thread(what: str) -> None:
     thing, act = things[what]
     timer = threading.Timer(0.05, act)
     timer.start()
-    assert processing.dummy.wait([numbers, simple, ours, listener], 30) == [thing]
+    everything: list[Any] = [numbers, simple, ours, listener]
+    assert processing.dummy.wait(everything, 30) == [thing]
     timer.join()
 
 

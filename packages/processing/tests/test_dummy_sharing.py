@@ -135,7 +135,7 @@ def test_locks_and_queues_of_a_manager(flavour: Any) -> None:
                 pass
             assert lock.acquire(False)
             lock.release()
-        with pytest.raises(ValueError, match="."):
+        with pytest.raises(ValueError, match=r"release|begun|often"):
             manager.BoundedSemaphore(1).release()
         condition = manager.Condition(manager.Lock())
         with condition:

@@ -209,7 +209,7 @@ def test_barriers(flavour: Any) -> None:
         flavour.Barrier("2")
 
 
-class Interrupted(Exception):
+class InterruptedWaitError(Exception):
     """Raised by the signal handler."""
 
 
@@ -228,13 +228,13 @@ def test_a_signal_ends_the_wait(flavour: Any, what: str) -> None:
     }
 
     def interrupt(*_: object) -> None:
-        raise Interrupted
+        raise InterruptedWaitError
 
     before = signal.signal(signal.SIGALRM, interrupt)
     try:
         with condition:
             signal.setitimer(signal.ITIMER_REAL, 0.05)
-            with pytest.raises(Interrupted):
+            with pytest.raises(InterruptedWaitError):
                 waits[what]()
             assert repr(condition) == "<Condition(<RLock(MainProcess, 1)>, 0)>"
     finally:

@@ -348,12 +348,12 @@ class Process(threading.Thread):
         """Whether the program may end while the process runs."""
         return self.daemon
 
-    def setDaemon(self, daemonic: bool) -> None:  # noqa: N802 - documented name
+    def setDaemon(self, daemon: bool) -> None:  # noqa: N802 - documented name
         """Set whether the program may end while the process runs.
 
         :raises MisuseError: (an AssertionError) after start
         """
-        self.daemon = daemonic
+        self.daemon = daemon
 
     @property
     def ident(self) -> int | None:

@@ -282,6 +282,11 @@ class Address:
         self.watchers.tell()
 
     @property
+    def closed(self) -> bool:
+        """Whether everybody is turned away."""
+        return not self._open
+
+    @property
     def has_client(self) -> bool:
         """Whether somebody waits to be accepted. :raises OSError: when the listener is closed"""
         with self._changed:
@@ -331,6 +336,11 @@ class Listener:
     def address(self) -> Any:
         """What to give to ``Client``; of use in this process only."""
         return self._address
+
+    @property
+    def closed(self) -> bool:
+        """Whether the listener was closed."""
+        return self._address.closed
 
     @property
     def last_accepted(self) -> None:
