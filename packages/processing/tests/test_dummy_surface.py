@@ -80,6 +80,7 @@ ADDED = {
     "Namespace",
     "NotHeldError",
     "NotWithThreadsError",
+    "Sentinel",
     "ThreadContext",
 }
 """Names that only threads have."""

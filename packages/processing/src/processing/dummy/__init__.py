@@ -31,9 +31,10 @@ from processing.dummy._process import parent_process as parent_process
 from processing.dummy._queues import JoinableQueue as JoinableQueue
 from processing.dummy._queues import Queue as Queue
 from processing.dummy._queues import SimpleQueue as SimpleQueue
+from processing.dummy._waiting import Sentinel as Sentinel
+from processing.dummy._waiting import wait as wait
 from processing.dummy.connection import Connection as Connection
 from processing.dummy.connection import Pipe as Pipe
-from processing.dummy.connection import wait as wait
 from processing_core import AuthenticationError as AuthenticationError
 from processing_core import BufferTooShort as BufferTooShort
 from processing_core import ClosedError as ClosedError
@@ -165,6 +166,7 @@ __all__ = [
     "RemoteError",
     "RemoteTraceback",
     "Semaphore",
+    "Sentinel",
     "SerializationError",
     "SharingError",
     "SimpleQueue",
