@@ -51,7 +51,7 @@ class LocalValue(Generic[T]):
 
     def __init__(self, typecode: object, value: T) -> None:
         self._typecode = typecode
-        self.value = value
+        self.value: T = value
 
     def get(self) -> T:
         """The value."""

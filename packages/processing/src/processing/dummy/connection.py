@@ -40,7 +40,7 @@ class Direction:
         self._changed = threading.Condition()
         # How many ends there are that were not closed.
         self._senders = self._receivers = 1
-        self.watchers = Watchers()
+        self.watchers: Watchers = Watchers()
 
     def put(self, message: object) -> None:
         """Add a message. :raises BrokenPipeError: when nobody can receive any more"""
@@ -269,7 +269,7 @@ class Address:
         self._backlog = max(1, backlog)
         self._changed = threading.Condition()
         self._open = True
-        self.watchers = Watchers()
+        self.watchers: Watchers = Watchers()
 
     def call(self, end: Connection) -> None:
         """Hand a client's other end over, waiting while too many clients wait already."""
