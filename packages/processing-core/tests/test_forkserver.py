@@ -118,6 +118,25 @@ def test_a_stopped_server_delays_but_a_killed_one_ends_the_wait() -> None:
     assert finished(again) == 0
 
 
+def test_the_exit_code_is_known_when_the_sentinel_is_ready(pipe: tuple[Any, Any]) -> None:
+    """The kernel tells of the end at once, the server when it comes to it."""
+    import threading
+
+    pid = server_pid()
+    process = new_process(children.echo, pipe[1])
+    process.start()
+    os.kill(pid, signal.SIGSTOP)
+    timer = threading.Timer(0.05, os.kill, (pid, signal.SIGCONT))
+    timer.start()
+    pipe[0].send(None)
+    try:
+        assert wait([process.sentinel], LONG) == [process.sentinel]
+        assert process.exitcode == 0
+    finally:
+        timer.join()
+    assert finished(process) == 0
+
+
 def test_threads_share_a_server_and_replace_it_once() -> None:
     from concurrent.futures import ThreadPoolExecutor
 

@@ -147,6 +147,7 @@ def test_a_listener_that_is_closed() -> None:
         with pytest.raises(ConnectionRefusedError):
             late.result(10)
     listener.close()
+    assert listener.closed
     with pytest.raises(EOFError):
         waiting.recv()
     with pytest.raises(OSError, match="listener is closed"):

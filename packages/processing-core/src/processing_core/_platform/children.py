@@ -25,6 +25,9 @@ UNKNOWN_EXIT = 255
 
 STATUS = struct.Struct("=q")
 
+# For how long a fork server may be busy, or stopped, until its children seem to run on.
+SERVER_ANSWER_SECONDS = 1.0
+
 
 def open_pidfd(pid: int) -> int | None:
     """A descriptor that becomes readable when the process ends (pidfd_open(2)), None without.
@@ -192,7 +195,10 @@ class ServedChild(_Child):
     def poll(self) -> int | None:
         if self._code is None and self._lock.acquire(blocking=False):
             try:
-                if wait_for(self.sentinel, 0) and wait_for(self._open_status(), 0):
+                # Once the child has ended, the server tells at once: who was told so by the
+                # sentinel is to be told the exit code, too.
+                ended = wait_for(self.sentinel, 0)
+                if ended and wait_for(self._open_status(), SERVER_ANSWER_SECONDS):
                     return self._read_status()
             finally:
                 self._lock.release()

@@ -5,14 +5,14 @@ The names and methods are those of ``processing.connection``. What is sent is th
 
 from __future__ import annotations
 
-import math
 import operator
 import threading
 import time
 from collections import deque
 
-from processing_core import TimeoutError
-from processing_core.connection import BufferTooShort
+from processing.dummy._timeouts import seconds
+from processing.dummy._waiting import Watchers, wait
+from processing_core import AuthenticationError, BufferTooShort, TimeoutError
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -21,7 +21,15 @@ if TYPE_CHECKING:
 
     from typing_extensions import Buffer
 
-__all__ = ["Client", "Connection", "Listener", "Pipe"]
+__all__ = [
+    "AuthenticationError",
+    "BufferTooShort",
+    "Client",
+    "Connection",
+    "Listener",
+    "Pipe",
+    "wait",
+]
 
 
 class Direction:
@@ -30,49 +38,61 @@ class Direction:
     def __init__(self) -> None:
         self._messages: deque[Any] = deque()
         self._changed = threading.Condition()
-        self._has_sender = self._has_receiver = True
+        # How many ends there are that were not closed.
+        self._senders = self._receivers = 1
+        self.watchers: Watchers = Watchers()
 
     def put(self, message: object) -> None:
         """Add a message. :raises BrokenPipeError: when nobody can receive any more"""
         with self._changed:
-            if not self._has_receiver:
+            if not self._receivers:
                 raise BrokenPipeError("the other end of the connection is closed")
             self._messages.append(message)
             self._changed.notify()
+        self.watchers.tell()
 
-    def wait(self, timeout: float | None) -> bool:
+    def wait(self, end: Connection, timeout: float | None) -> bool:
         """Whether there is a message, or the end, after at most so many seconds."""
-        if timeout is not None:
-            timeout = max(0.0, timeout) if timeout != math.inf else None
         with self._changed:
-            return bool(self._changed.wait_for(self._is_ready, timeout))
+            return bool(self._changed.wait_for(lambda: self._is_ready(end), seconds(timeout)))
 
-    def get(self) -> Any:
+    def get(self, end: Connection) -> Any:
         """Take the oldest message.
 
+        :param end: the one that receives
         :raises EOFError: when none is left and the sender is gone
         :raises OSError: when this end is closed meanwhile
         """
         with self._changed:
-            self._changed.wait_for(self._is_ready)
-            if not self._has_receiver:
+            self._changed.wait_for(lambda: self._is_ready(end))
+            if end.closed:
                 raise OSError("the connection is closed")
             if not self._messages:
                 raise EOFError("the other end of the connection is closed")
             return self._messages.popleft()
 
-    def end(self, *, receiver: bool) -> None:
-        """One side leaves."""
+    def enter(self, *, receiver: bool) -> None:
+        """Another one joins a side."""
         with self._changed:
             if receiver:
-                self._has_receiver = False
-                self._messages.clear()
+                self._receivers += 1
             else:
-                self._has_sender = False
-            self._changed.notify_all()
+                self._senders += 1
 
-    def _is_ready(self) -> bool:
-        return bool(self._messages) or not (self._has_sender and self._has_receiver)
+    def leave(self, *, receiver: bool) -> None:
+        """One leaves its side."""
+        with self._changed:
+            if receiver:
+                self._receivers -= 1
+                if not self._receivers:
+                    self._messages.clear()
+            else:
+                self._senders -= 1
+            self._changed.notify_all()
+        self.watchers.tell()
+
+    def _is_ready(self, end: Connection) -> bool:
+        return bool(self._messages) or not self._senders or end.closed
 
 
 class Connection:
@@ -106,9 +126,24 @@ class Connection:
         if not self._closed:
             self._closed = True
             if self._incoming is not None:
-                self._incoming.end(receiver=True)
+                self._incoming.leave(receiver=True)
             if self._outgoing is not None:
-                self._outgoing.end(receiver=False)
+                self._outgoing.leave(receiver=False)
+
+    def duplicate(self) -> Connection:
+        """Another object for this end. The other side sees the end when both are closed.
+
+        ``processing.dummy.Process`` hands connections over so, as a process would have its own.
+
+        :raises OSError: when this end is closed
+        """
+        if self._closed:
+            raise OSError("the connection is closed")
+        if self._incoming is not None:
+            self._incoming.enter(receiver=True)
+        if self._outgoing is not None:
+            self._outgoing.enter(receiver=False)
+        return type(self)(self._incoming, self._outgoing)
 
     def __del__(self) -> None:
         if not getattr(self, "_closed", True):
@@ -128,7 +163,7 @@ class Connection:
         :raises EOFError: when everything was received and the other end is closed
         :raises OSError: when this end is closed or only sends
         """
-        return self._receiving().get()
+        return self._receiving().get(self)
 
     def send_bytes(self, buf: Buffer, offset: int = 0, size: int | None = None) -> None:
         """Send a copy of the bytes of a buffer, from ``offset``, ``size`` of them or all.
@@ -154,7 +189,7 @@ class Connection:
         """
         if maxlength is not None and maxlength < 0:
             raise ValueError(f"maxlength is negative: {maxlength}")
-        message = self._receiving().get()
+        message = self._receiving().get(self)
         if maxlength is not None and len(message) > maxlength:
             raise OSError(f"a message of {len(message)} bytes is longer than maxlength={maxlength}")
         return message
@@ -173,7 +208,7 @@ class Connection:
             raise TypeError("a writable buffer is needed to receive into")
         if not 0 <= offset <= len(view):
             raise ValueError(f"offset {offset} is not within a buffer of {len(view)} bytes")
-        message = self._receiving().get()
+        message = self._receiving().get(self)
         if len(message) > len(view) - offset:
             raise BufferTooShort(message)
         view[offset : offset + len(message)] = message
@@ -184,7 +219,13 @@ class Connection:
 
     def poll(self, timeout: float | None = 0.0) -> bool:
         """Whether there is something to receive, or the end; ``timeout`` in seconds, None: ever."""
-        return self._receiving().wait(timeout)
+        return self._receiving().wait(self, timeout)
+
+    def _get_ready(self) -> bool:
+        return self.poll()
+
+    def _get_watchers(self) -> Watchers:
+        return self._receiving().watchers
 
     def _sending(self) -> Direction:
         if self._closed:
@@ -228,6 +269,7 @@ class Address:
         self._backlog = max(1, backlog)
         self._changed = threading.Condition()
         self._open = True
+        self.watchers: Watchers = Watchers()
 
     def call(self, end: Connection) -> None:
         """Hand a client's other end over, waiting while too many clients wait already."""
@@ -237,6 +279,20 @@ class Address:
                 raise ConnectionRefusedError("the listener is closed")
             self._clients.append(end)
             self._changed.notify_all()
+        self.watchers.tell()
+
+    @property
+    def closed(self) -> bool:
+        """Whether everybody is turned away."""
+        return not self._open
+
+    @property
+    def has_client(self) -> bool:
+        """Whether somebody waits to be accepted. :raises OSError: when the listener is closed"""
+        with self._changed:
+            if not self._open:
+                raise OSError("the listener is closed")
+            return bool(self._clients)
 
     def answer(self, limit: float | None) -> Connection | None:
         """The next client's other end; None when the time (monotonic) ran out."""
@@ -256,6 +312,7 @@ class Address:
             while self._clients:
                 self._clients.popleft().close()
             self._changed.notify_all()
+        self.watchers.tell()
 
 
 class Listener:
@@ -281,6 +338,11 @@ class Listener:
         return self._address
 
     @property
+    def closed(self) -> bool:
+        """Whether the listener was closed."""
+        return self._address.closed
+
+    @property
     def last_accepted(self) -> None:
         """None: clients have no address."""
 
@@ -294,6 +356,12 @@ class Listener:
         if found is None:
             raise TimeoutError("no client has come")
         return found
+
+    def _get_ready(self) -> bool:
+        return self._address.has_client
+
+    def _get_watchers(self) -> Watchers:
+        return self._address.watchers
 
     def close(self) -> None:
         """Accept no more clients. May be called again."""
