@@ -380,9 +380,7 @@ def test_unknown_encodings(path: Path) -> None:
         SharedFileHandler(path, encoding="none")
 
 
-def test_a_folder_that_is_not_there(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_folder_that_is_not_there(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """As with every handler the program goes on; once the folder is there, so does the log."""
     path = tmp_path / "folder" / "app.log"
     with handler_of(path) as handler:

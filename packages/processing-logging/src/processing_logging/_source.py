@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
@@ -188,8 +189,10 @@ def capture(route: Route) -> None:
         _Captured.descriptors = _copy(STDOUT), _copy(STDERR)
         _Captured.streams = sys.stdout, sys.stderr
         for before in _Captured.streams:
-            if before is not None:
-                before.flush()
+            # A forked child may have one that its parent has closed.
+            if before is not None and not before.closed:
+                with contextlib.suppress(OSError):
+                    before.flush()
     kept = _Captured.descriptors
     for stream, pipe in zip((STDOUT, STDERR), route.outputs, strict=True):
         os.dup2(pipe, stream)
