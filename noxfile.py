@@ -382,5 +382,6 @@ def chaos(session: nox.Session) -> None:
     stranger is let in, and good clients are served. Words after the `--` choose groups, numbers and
     start methods: `-- queues --kills 200 --method fork`, `-- network`.
     """
-    session.install(*tools("chaos"), *editable(own_requirements("processing-sharedctypes")))
+    needed = {*own_requirements("processing-sharedctypes"), *own_requirements("processing-logging")}
+    session.install(*tools("chaos"), *editable(sorted(needed)))
     session.run("python", "chaos/run.py", *session.posargs)
