@@ -369,7 +369,7 @@ def test_another_terminator(path: Path) -> None:
 
 
 @pytest.mark.parametrize("options", [{"max_bytes": -1}, {"backup_count": -1}])
-def test_negative_numbers(path: Path, options: dict[str, int]) -> None:
+def test_negative_numbers(path: Path, options: dict[str, Any]) -> None:
     with pytest.raises(InvalidArgument, match="must not be negative"):
         SharedFileHandler(path, **options)
     assert not path.exists()
