@@ -200,11 +200,12 @@ def _relayed(take: Callable[[str], object]) -> Iterator[None]:
         logger.removeHandler(handler)
 
 
-def _start(supervisor: Supervisor) -> None:
+def _start(supervisor: Supervisor, meanwhile: Callable[[], object] = lambda: None) -> None:
     """One more, which is at work then: many that start at once need longer than is allowed."""
     one = supervisor.start("sender")
     while not one.records:
         supervisor.listen(0.001)
+        meanwhile()
 
 
 def _rage(scenario: Scenario, supervisor: Supervisor, until: float, tick: Any) -> None:
@@ -235,19 +236,23 @@ def _crowd(
     # Not the last ones: they may have ended when it is heard of.
     ends = {number: chance.randrange(records * 9 // 10) for number in victims}
     arguments = SHORT, TOLD_EVERY, records
+
+    def kill_those_who_are_due() -> None:
+        for one in list(supervisor.alive):
+            if senders.told.get(one.number, 0) > ends.get(one.number, records):
+                supervisor.kill_this(one)
+                tick()
+
     with _relayed(lambda text: senders.take(text, SHORT)):
         supervisor.add_role("sender", logging_actors.log_records, *arguments)
         total = max(EACH, 10 * scenario.kills)
         started = 0
         while started < total or supervisor.alive:
             while started < total and len(supervisor.alive) < EACH:
-                _start(supervisor)
+                _start(supervisor, kill_those_who_are_due)
                 started += 1
             supervisor.listen(0.001)
-            for one in list(supervisor.alive):
-                if senders.told.get(one.number, 0) > ends.get(one.number, records):
-                    supervisor.kill_this(one)
-                    tick()
+            kill_those_who_are_due()
         with deadline(6 * PATIENCE, "the last records"):
             flush_logging()
     if short := [who for who in senders.ended if senders.told.get(who) != records]:
