@@ -121,10 +121,12 @@ def log_from_a_signal_handler(count: int, what: str | None) -> None:
             logger.warning("signal %d", number)
         if what == "exit" and ready:
             sys.exit(3)
+        # Only now, or a slow machine would do nothing else.
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
 
     signal.signal(signal.SIGALRM, on_signal)
     if what is None:
-        signal.setitimer(signal.ITIMER_REAL, 0.0003, 0.0003)
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
     else:
         signal.setitimer(signal.ITIMER_REAL, 0.01)
         ready = True
@@ -132,4 +134,4 @@ def log_from_a_signal_handler(count: int, what: str | None) -> None:
         logger.warning("main %d", number)
         if what is None and seen[0] >= count:
             break
-    signal.setitimer(signal.ITIMER_REAL, 0)
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)

@@ -104,7 +104,9 @@ class SharedFileHandler(logging.Handler):
         while self._waiting and not self._busy:
             self._busy = True
             try:
-                self._emit(self._waiting.popleft())
+                # Between the question and the answer a signal handler may have done it all.
+                if self._waiting:
+                    self._emit(self._waiting.popleft())
             finally:
                 self._busy = False
 
