@@ -381,6 +381,7 @@ def chaos(session: nox.Session) -> None:
     stranger is let in, and good clients are served. Words after the `--` choose groups, numbers and
     start methods: `-- queues --kills 200 --method fork`, `-- managers`, `-- network`.
     """
-    needed = [*own_requirements("processing-sharedctypes"), "processing-managers", "processing-pool"]
-    session.install(*tools("chaos"), *editable(needed))
+    siblings = ["processing-logging", "processing-managers", "processing-pool"]
+    needed = {*own_requirements("processing-sharedctypes"), *siblings}
+    session.install(*tools("chaos"), *editable(sorted(needed)))
     session.run("python", "chaos/run.py", *session.posargs)

@@ -1,6 +1,6 @@
 """Kill, stop and interrupt processes at random while they use what they share; attack listeners.
 
-    python chaos/run.py [queues] [locks] [sharedctypes] [managers] [pool] [network]
+    python chaos/run.py [queues] [locks] [sharedctypes] [managers] [pool] [logging] [network]
                         [--kills N] [--inputs N] [--seconds S] [--seed S] [--method M]
 
 The exit code is 1 if anything that must hold did not. It looks into /proc, so it needs Linux.
@@ -25,6 +25,7 @@ from rich.progress import Progress
 
 import interrupt_chaos
 import lock_chaos
+import logging_chaos
 import managers_chaos
 import network_chaos
 import outcome
@@ -32,7 +33,8 @@ import pool_chaos
 import queue_chaos
 import sharing_chaos
 
-GROUPS = ("queues", "locks", "sharedctypes", "managers", "pool", "network")
+GROUPS = ("queues", "locks", "sharedctypes", "managers", "pool", "logging", "network")
+OURS = "processing_core"
 METHODS = ("fork", "spawn", "forkserver")
 KILLS = {
     "queues": 2_000,
@@ -40,12 +42,14 @@ KILLS = {
     "sharedctypes": 1_000,
     "managers": managers_chaos.KILLS,
     "pool": pool_chaos.KILLS,
+    "logging": 600,
 }
 MODULES: dict[str, Any] = {
     "queues": queue_chaos,
     "locks": lock_chaos,
     "sharedctypes": sharing_chaos,
     "managers": managers_chaos,
+    "logging": logging_chaos,
 }
 INTERRUPTED: dict[str, Any] = {
     "queues": interrupt_chaos.run_queue,
@@ -213,8 +217,12 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--seed", type=int, default=int(time.time()))
     parser.add_argument("--method", choices=METHODS, help="only this start method")
     parser.add_argument("--interrupts", type=int, default=INTERRUPTS, help="how many SIGINTs")
-    parser.add_argument("--library", default="processing_core", help="whose queues and locks")
+    parser.add_argument("--library", default=OURS, help="whose queues and locks")
     options = parser.parse_args(arguments)
+    if options.library != OURS:
+        if "logging" in options.groups:
+            parser.error(f"the group logging is for {OURS} only")
+        options.groups = options.groups or [group for group in GROUPS if group != "logging"]
     if unknown := set(options.groups) - set(GROUPS):
         parser.error(
             f"there is no group {', '.join(sorted(unknown))}; there are {', '.join(GROUPS)}"

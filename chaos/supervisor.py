@@ -225,6 +225,12 @@ class Supervisor:
         self._outcome.kills += 1
         self.start(role)
 
+    def kill_this(self, one: Participant) -> None:
+        """Kill one, and start no other in its place."""
+        self.kill(one)
+        self.roles[one.role].killed += 1
+        self._outcome.kills += 1
+
     def kill(self, one: Participant) -> None:
         """Kill one, and hear its last words, and those of its children.
 

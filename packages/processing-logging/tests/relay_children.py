@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
 import os
 import signal
@@ -106,3 +107,31 @@ def write_output(text: str, killed: bool) -> None:
     print("without an end", end="")
     if killed:
         os.kill(os.getpid(), signal.SIGKILL)
+
+
+def log_from_a_signal_handler(count: int, what: str | None) -> None:
+    """While the main program logs; the handler may end the process, too."""
+    logger, seen = logging.getLogger("app.part"), [0]
+    ready = False
+
+    def on_signal(*_: object) -> None:
+        number = seen[0]
+        seen[0] += 1
+        if number < count:
+            logger.warning("signal %d", number)
+        if what == "exit" and ready:
+            sys.exit(3)
+        # Only now, or a slow machine would do nothing else.
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
+
+    signal.signal(signal.SIGALRM, on_signal)
+    if what is None:
+        signal.setitimer(signal.ITIMER_REAL, 0.0003)
+    else:
+        signal.setitimer(signal.ITIMER_REAL, 0.01)
+        ready = True
+    for number in itertools.count():
+        logger.warning("main %d", number)
+        if what is None and seen[0] >= count:
+            break
+    signal.signal(signal.SIGALRM, signal.SIG_IGN)

@@ -371,7 +371,7 @@ def test_a_child_may_receive_from_its_own_children(start_method: str) -> None:
 
 
 PROGRAM = """
-    import logging, os, signal, sys, time
+    import logging, os, signal, sys, threading, time
     import processing_core
     from processing_logging import enable_logging, get_logger
 
@@ -402,24 +402,106 @@ def test_the_end_of_the_program_waits_for_the_last_record(start_method: str) -> 
     assert numbers == [str(number) for number in range(3000)]
 
 
-def test_nobody_hangs_when_the_receiver_is_killed(start_method: str) -> None:
-    """A child that goes on and on is told by nobody, logs more than fits, and ends by itself."""
-    functions = """
-    def work():
-        os.kill(os.getppid(), signal.SIGSTOP if "stop" in sys.argv else signal.SIGKILL)
-        for number in range(60_000):
+@pytest.mark.parametrize("stopped", [False, True])
+def test_nobody_hangs_when_the_receiver_is_killed(start_method: str, stopped: bool) -> None:
+    """A child goes on, whether it notices at once or is waiting for the receiver.
+
+    What has not been handled is lost with the receiver; what is logged later goes to stderr.
+    """
+    result = run_script(RECEIVER_KILLED, *(["stopped"] if stopped else []), method=start_method)
+    assert (result.returncode, result.survivors) == (0, ()), result.describe()
+    # The receiver may have been killed in the middle of a line.
+    handled = [line.rpartition(" ")[2] for line in result.stdout.split("\n")[:-1]]
+    assert handled == [str(number) for number in range(len(handled))]
+    *said, other, end, exitcode = result.stderr.splitlines()
+    assert (other, end, exitcode) == ("as always", "the end", "-9")
+    # Everything from the moment on when it is noticed, in order and without a gap.
+    assert said == [str(number) for number in range(40_000 - len(said), 40_000)]
+    lost = 40_000 - len(handled) - len(said)
+    assert len(said) > 1_000
+    # All that was waiting; and what the receiver had taken and not handled yet.
+    assert lost >= 20_000 if stopped else lost >= 0
+
+
+RECEIVER_KILLED = """
+    import logging, os, signal, sys, threading
+    import processing_core
+    from processing_logging import enable_logging, get_logger
+
+    def work(receiver, end):
+        if "stopped" in sys.argv:
+            # Nobody takes anything any more, so this waits when 20,000 records are waiting.
+            os.kill(receiver, signal.SIGSTOP)
+            threading.Timer(1.0, os.kill, (receiver, signal.SIGKILL)).start()
+        for number in range(40_000):
+            if number == 1_000 and "stopped" not in sys.argv:
+                os.kill(receiver, signal.SIGKILL)
             get_logger().warning("%d", number)
-        print("the end", flush=True)
+        get_logger().info("below the level")
+        logging.getLogger("other").warning("as always")
+        print("the end", file=sys.stderr, flush=True)
+
+    def receive(end):
+        enable_logging("WARNING", logging.StreamHandler, (sys.stdout,), relay=True)
+        child = processing_core.Process(
+            target=work, args=(os.getpid(), end), die_with_parent=False
+        )
+        child.start()
+        child.join()
+
+    if __name__ == "__main__":
+        receiver, end = processing_core.Pipe(duplex=False)
+        child = processing_core.Process(target=receive, args=(end,))
+        child.start()
+        end.close()
+        child.join()
+        try:
+            receiver.recv()
+        except EOFError:
+            print(child.exitcode, file=sys.stderr)
+"""
+
+
+def test_records_wait_for_a_receiver_that_is_stopped(start_method: str) -> None:
+    """Nothing is lost if it only takes its time."""
+    functions = """
+    def work(receiver):
+        os.kill(receiver, signal.SIGSTOP)
+        threading.Timer(0.5, os.kill, (receiver, signal.SIGCONT)).start()
+        for number in range(25_000):
+            get_logger().warning("%d", number)
     """
     main = """
-        processing_core.Process(target=work, die_with_parent=False).start()
-        time.sleep(60)
+        child = processing_core.Process(target=work, args=(os.getpid(),))
+        child.start()
+        child.join()
     """
     program = PROGRAM.format(functions=functions, main=main)
-    if start_method == "forkserver":
-        program = program.replace("os.getppid()", "processing_core.parent_process().pid")
     result = run_script(program, method=start_method)
-    assert result.returncode == -signal.SIGKILL
+    numbers = [line.rpartition(" ")[2] for line in result.check().stdout.splitlines()]
+    assert numbers == [str(number) for number in range(25_000)]
+
+
+def test_a_signal_handler_that_logs(run: Callable[..., Process], kept: Kept) -> None:
+    """It interrupts its own thread, also while that is sending a record."""
+    run(relay_children.log_from_a_signal_handler, 3_000, None)
+    main = [record.args for record in kept.records if record.msg == "main %d"]
+    interrupting = [record.args or () for record in kept.records if record.msg == "signal %d"]
+    assert main == [(number,) for number in range(len(main))]
+    assert set(interrupting) == {(number,) for number in range(3_000)}
+    assert len(interrupting) == 3_000
+    assert len(main) + len(interrupting) == len(kept.records)
+
+
+def test_a_signal_handler_that_logs_and_ends_the_process(context: BaseContext, kept: Kept) -> None:
+    enable_logging("DEBUG", relay=True, logger="app")
+    for _ in range(20):
+        process = context.Process(target=relay_children.log_from_a_signal_handler, args=(1, "exit"))
+        process.start()
+        process.join()
+        assert process.exitcode == 3
+    flush_logging()
+    assert [record.msg for record in kept.records].count("signal %d") == 20
 
 
 def test_names_may_be_switched_off(run: Callable[..., Process], kept: Kept) -> None:

@@ -11,7 +11,6 @@ from __future__ import annotations
 import contextlib
 import logging
 import os
-import queue
 import select
 import sys
 import threading
@@ -100,6 +99,7 @@ class Listener:
         with self._paused():
             if not self._closed:
                 self._drain()
+                self._write_begun()
 
     def close(self) -> None:
         """Handle what was sent and receive no more. May be called again."""
@@ -109,9 +109,7 @@ class Listener:
             if self._closed:
                 return
             self._drain()
-            for descriptor, begun in self._begun.items():
-                self._write(self._streams[descriptor], begun.decode(errors="backslashreplace"))
-            self._flush_streams()
+            self._write_begun()
             self._closed = True
             self._exit.cancel()
             with _forks.lock:
@@ -199,11 +197,10 @@ class Listener:
         """In place of the thread: handle what is there now, and not what comes meanwhile."""
         inbox = self.route.queue
         left = len(self._pending) + inbox.qsize()
-        while left:
+        while left > 0:
             if not self._pending:
-                try:
-                    self._pending.append(inbox.get(block=False))
-                except queue.Empty:
+                self._pending.extend(inbox.get_many(BATCH, 0))
+                if not self._pending:
                     break
             self._handle(self._pending.popleft())
             left -= 1
@@ -238,11 +235,18 @@ class Listener:
             if newline:
                 self._write(stream, (whole + newline).decode(errors="backslashreplace"))
 
+    def _write_begun(self) -> None:
+        """Of descriptors, also what has no end: nobody knows whether there will be one."""
+        for descriptor, begun in self._begun.items():
+            self._write(self._streams[descriptor], begun.decode(errors="backslashreplace"))
+        self._begun.clear()
+        self._flush_streams()
+
     def _write(self, stream: int, text: str) -> None:
         try:
             file = _stream(stream)
             if file is not None:
-                file.write(text)
+                _write_text(file, text)
                 self._unflushed.add(stream)
         except (OSError, ValueError):
             return  # it is closed here, as it might be for who wrote it
@@ -331,6 +335,15 @@ def _watch_forks() -> None:
 
 def _stream(number: int) -> TextIO | None:
     return sys.stdout if number == 1 else sys.stderr
+
+
+def _write_text(file: TextIO, text: str) -> None:
+    try:
+        file.write(text)
+    except UnicodeEncodeError:
+        # The child's output has all characters, and loses none that are unknown here.
+        encoding = file.encoding or "ascii"
+        file.write(text.encode(encoding, "backslashreplace").decode(encoding))
 
 
 def _report() -> None:

@@ -7,11 +7,12 @@ from __future__ import annotations
 import os
 import select
 import sys
+from collections import deque
 from time import monotonic
 
 assert sys.platform != "win32"
 
-from processing_core import Queue
+from processing_core import MisuseError, Queue
 from processing_core.lowlevel import Packer, register_carrier, take_descriptor
 
 TYPE_CHECKING = False
@@ -42,6 +43,8 @@ class Route:
         self.outputs = outputs
         self._look_at = 0.0
         self._poll: select.poll | None = None
+        # What a signal handler or a finalizer sends while its thread is sending something else.
+        self._deferred: deque[tuple[int, bytes]] = deque()
 
     def send(self, data: bytes) -> bool:
         """Hand a message over; False if the receiver has ended or does not receive any more.
@@ -52,8 +55,31 @@ class Route:
         now = monotonic()
         if now >= self._look_at and not self._look(now):
             return False
-        self.queue.put(data)
+        try:
+            self.queue.put(data)
+        except MisuseError:
+            # It interrupts this very thread in the middle of put(), after which this is sent.
+            self._deferred.append((os.getpid(), data))
+            return True
+        except BaseException:
+            self._send_deferred()
+            raise
+        if self._deferred:
+            self._send_deferred()
         return True
+
+    def _send_deferred(self) -> None:
+        while self._deferred:
+            try:
+                pid, data = self._deferred.popleft()
+            except IndexError:
+                return  # another thread was faster
+            try:
+                if pid == os.getpid():  # if not, the process that has forked this one sends it
+                    self.queue.put(data)
+            except MisuseError:
+                self._deferred.appendleft((pid, data))
+                return
 
     def is_open(self) -> bool:
         """Whether there is somebody to send to."""

@@ -153,7 +153,9 @@ def enable_logging(
     call is. Filters must then be picklable, except with the start method fork. A record reaches
     the handlers as if it were logged here, with the name and number of the process that made it.
     The records of one process keep their order. What a logging call has returned from arrives, even
-    if its process is killed at once. A call waits while 20,000 records are waiting. The
+    if its process is killed at once; only what a signal handler logs in the very moment when its
+    thread is sending a record is sent after that one. A call waits while 20,000 records are
+    waiting, and no longer when the receiving process has ended. The
     records that arrive are handled by a thread of this process, the last ones when it ends.
     """
     settings = Settings(_level(level), HandlerType, tuple(handlerArgs), format)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import contextlib
 import io
 import logging
 import os
 import sys
 import threading
+import weakref
 
 assert sys.platform != "win32"
 
@@ -18,6 +20,8 @@ from processing_logging._route import Route
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import TextIO
+
+    from _typeshed import ReadableBuffer
 
 __all__ = ["RelayHandler", "capture", "finish", "release"]
 
@@ -55,11 +59,33 @@ class RelayHandler(logging.Handler):
         self.handle(record)
 
 
+class Descriptor(io.BufferedWriter):
+    """Writes bytes to a descriptor at once, and all of them."""
+
+    def __init__(self, descriptor: int) -> None:
+        super().__init__(io.FileIO(descriptor, "w", closefd=False))
+
+    def write(self, data: ReadableBuffer, /) -> int:
+        """Write bytes."""
+        count = super().write(data)
+        self.flush()
+        return count
+
+
+class Line:
+    """What a thread has written of a line that has no end yet."""
+
+    __slots__ = ("__weakref__", "text")
+
+    def __init__(self) -> None:
+        self.text = [""]
+
+
 class LineWriter(io.TextIOBase):
     """A stdout or stderr whose whole lines are sent to another process.
 
     Each thread has a line of its own, so that lines never mix. What has no end yet is sent when it
-    is flushed, or at the end of the process.
+    is flushed, or at the end of the thread or the process.
     """
 
     def __init__(self, stream: int, name: str, route: Route, fallback: int) -> None:
@@ -67,10 +93,12 @@ class LineWriter(io.TextIOBase):
         self.mode = "w"
         self.name = name
         # What writes bytes writes to the pipe that has the descriptor's number now.
-        self.buffer = io.FileIO(stream, "w", closefd=False)
+        self.buffer = Descriptor(stream)
         self._route = route
         self._fallback = fallback
-        self._begun: dict[int, str] = {}
+        # Each thread's line ends with it. A number that stands for a thread would come again.
+        self._own = threading.local()
+        self._lines: dict[weakref.ref[Line], list[str]] = {}
         self._ends = False
 
     encoding = "utf-8"
@@ -82,30 +110,46 @@ class LineWriter(io.TextIOBase):
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
         cut = max(text.rfind("\n"), text.rfind("\r", 0, -1)) + 1
-        thread = threading.get_ident()
-        begun = self._begun.pop(thread, "")
+        line = self._line()
         if cut:
+            begun, line[0] = line[0], text[cut:]
             self._send(begun + text[:cut])
-            begun = ""
-        if cut < len(text):
-            self._begun[thread] = begun + text[cut:]
-            if self._ends:
-                self.finish()
-        elif begun:
-            self._begun[thread] = begun
+        else:
+            line[0] += text
+        if self._ends and line[0]:
+            self.flush()
         return len(text)
+
+    def _line(self) -> list[str]:
+        try:
+            return self._own.line.text  # type: ignore[no-any-return]
+        except AttributeError:
+            line = self._own.line = Line()
+            self._lines[weakref.ref(line, self._thread_ended)] = line.text
+            return line.text
+
+    def _thread_ended(self, line: weakref.ref[Line]) -> None:
+        text = self._lines.pop(line)[0]
+        if text:
+            self._send(text)
 
     def flush(self) -> None:
         """Send what this thread has written, even without an end."""
-        begun = self._begun.pop(threading.get_ident(), "")
+        line = self._line()
+        begun, line[0] = line[0], ""
         if begun:
             self._send(begun)
 
     def finish(self) -> None:
         """Send what has no end, and from now on everything at once."""
         self._ends = True
-        while self._begun:
-            self._send(self._begun.popitem()[1])
+        for line in list(self._lines.values()):
+            begun, line[0] = line[0], ""
+            if begun:
+                self._send(begun)
+
+    def reconfigure(self, **_: object) -> None:
+        """Do nothing: text arrives as it is, and lines at once."""
 
     def _send(self, text: str) -> None:
         if not self._route.send(encode_output(self.stream, text)):
@@ -145,8 +189,10 @@ def capture(route: Route) -> None:
         _Captured.descriptors = _copy(STDOUT), _copy(STDERR)
         _Captured.streams = sys.stdout, sys.stderr
         for before in _Captured.streams:
-            if before is not None:
-                before.flush()
+            # A forked child may have one that its parent has closed.
+            if before is not None and not before.closed:
+                with contextlib.suppress(OSError):
+                    before.flush()
     kept = _Captured.descriptors
     for stream, pipe in zip((STDOUT, STDERR), route.outputs, strict=True):
         os.dup2(pipe, stream)
