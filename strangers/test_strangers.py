@@ -164,7 +164,7 @@ def is_there(need: str) -> bool:
 def comparable(text: str, folder: Path) -> list[str]:
     """Lines in any order: which process is first is chance. Times differ, and so do folders."""
     text = text.replace(str(folder), "FOLDER")
-    text = re.sub(r"[\d.]+ ?s(ec\w*)?\b", "TIME", text)
+    text = re.sub(r"\d[\d.]* ?s(ec\w*)?\b", "TIME", text)
     # Progress of tests is a line of letters, one for each.
     return sorted("".join(sorted(line)) if set(line) <= set(".sF") else line
                   for line in text.splitlines())  # fmt: skip
