@@ -29,6 +29,18 @@ the `processing` package, too, where that is another.
 """
 
 
+UNDOCUMENTED_HEAD = """
+## What is not documented there
+
+The modules of `multiprocessing` have names that its documentation does not mention. Those which
+programs are known to use are here, as `multiprocessing.context.assert_spawning`,
+`multiprocessing.pool.ApplyResult` or `multiprocessing.process.BaseProcess`. These are not:
+
+| module | names | why not |
+|---|---|---|\
+"""
+
+
 class Names:
     """What names.toml says."""
 
@@ -36,6 +48,7 @@ class Names:
         data: dict[str, dict[str, Any]] = tomllib.loads(NAMES.read_text(encoding="utf-8"))
         self.to_come: dict[str, str] = data["to_come"]
         self.names: dict[str, list[str]] = data["names"]
+        self.undocumented: dict[str, list[list[str]]] = data["undocumented"]
         self.verdicts: dict[str, dict[str, str]] = {each: data[each] for each in VERDICTS}
 
     def all(self) -> list[str]:
@@ -43,6 +56,15 @@ class Names:
         return [
             f"{home}.{name}".lstrip(".") for home, names in self.names.items() for name in names
         ]
+
+    def left_out(self) -> dict[str, str]:
+        """Undocumented names that are not here, dotted, and why."""
+        return {
+            f"{home}.{name}".lstrip("."): why
+            for home, lines in self.undocumented.items()
+            for names, why in lines
+            for name in names.split()
+        }
 
     def verdict(self, name: str) -> tuple[str, str]:
         """What is said of a name, and how or why."""
@@ -111,6 +133,12 @@ def page() -> str:
             else:
                 verdict, reason = names.verdict(name)
             parts.append(f"| `{member}` | {verdict} | {reason} |")
+    parts.append(UNDOCUMENTED_HEAD)
+    for home, lines in sorted(names.undocumented.items()):
+        for left_out, why in lines:
+            module = f"multiprocessing.{home}".rstrip(".")
+            shown = ", ".join(f"`{name}`" for name in sorted(left_out.split()))
+            parts.append(f"| `{module}` | {shown} | {why} |")
     return "\n".join(parts) + "\n"
 
 

@@ -100,6 +100,40 @@ def joblib_program(folder: Path) -> None:
     )
 
 
+def joblib_arrays(folder: Path) -> None:
+    """It maps large arrays, and objects that only it knows how to pickle."""
+    (folder / "program.py").write_text(
+        "import numpy\n"
+        "from joblib import Parallel, delayed, parallel_config\n\n"
+        "def total(array, factor):\n    return float(array.sum() * factor), array.shape\n\n"
+        "def fail(x):\n    return 1 // (x - 3)\n\n"
+        "if __name__ == '__main__':\n"
+        "    array = numpy.arange(400_000.0)\n"
+        "    with parallel_config(backend='multiprocessing', n_jobs=2):\n"
+        "        print(Parallel()(delayed(total)(array, n) for n in range(6)))\n"
+        "        with Parallel() as parallel:\n"
+        "            for n in range(3):\n"
+        "                print(parallel(delayed(total)(array[n:], 1) for _ in range(4)))\n"
+        "        try:\n"
+        "            Parallel()(delayed(fail)(n) for n in range(6))\n"
+        "        except ZeroDivisionError as error:\n"
+        "            print(type(error), error)\n"
+    )
+
+
+def executor_program(folder: Path) -> None:
+    (folder / "program.py").write_text(
+        "from concurrent.futures import ProcessPoolExecutor, as_completed\n\n"
+        "def begin(word):\n    global begun\n    begun = word\n\n"
+        "def square(x):\n    return begun, x * x\n\n"
+        "if __name__ == '__main__':\n"
+        "    with ProcessPoolExecutor(3, initializer=begin, initargs=('yes',)) as pool:\n"
+        "        print(list(pool.map(square, range(100), chunksize=7)))\n"
+        "        print(sorted(f.result() for f in as_completed(\n"
+        "            [pool.submit(square, n) for n in range(50)])))\n"
+    )
+
+
 POOL = ("Pool",)
 STRANGERS = {
     "sphinx": Stranger(
@@ -122,10 +156,17 @@ STRANGERS = {
     # Quiet, since its workers print lines in pieces, which mix with those of the others.
     "isort": Stranger(untidy_code, ["-m", "isort", "-q", "-j", "3", "."], needs=POOL),
     "autopep8": Stranger(untidy_code, ["-m", "autopep8", "-j", "3", "-ir", "."], needs=POOL),
-    # It needs what multiprocessing does not document, and replaces parts of its pool.
-    "joblib": Stranger(
-        joblib_program, ["program.py"], ("*.py",), needs=("context.assert_spawning",)
+    "pylint": Stranger(untidy_code, ["-m", "pylint", "-j", "3", "--score=n", "."], code=30),
+    # Its executor makes its queue itself, and is given no context.
+    "black": Stranger(untidy_code, ["-m", "black", "--workers", "3", "--no-cache", "."]),
+    # With --diff, its workers share a lock of a manager.
+    "black, a diff": Stranger(
+        untidy_code, ["-m", "black", "--workers", "3", "--no-cache", "--diff", "-q", "."], least=3
     ),
+    "executor": Stranger(executor_program, ["program.py"], ("*.py",), least=3),
+    # It derives a class from Pool, and needs what multiprocessing does not document.
+    "joblib": Stranger(joblib_program, ["program.py"], ("*.py",), least=3),
+    "joblib, arrays": Stranger(joblib_arrays, ["program.py"], ("*.py",)),
 }
 
 
@@ -164,7 +205,7 @@ def is_there(need: str) -> bool:
 def comparable(text: str, folder: Path) -> list[str]:
     """Lines in any order: which process is first is chance. Times differ, and so do folders."""
     text = text.replace(str(folder), "FOLDER")
-    text = re.sub(r"[\d.]+ ?s(ec\w*)?\b", "TIME", text)
+    text = re.sub(r"\d[\d.]* ?s(ec\w*)?\b", "TIME", text)
     # Progress of tests is a line of letters, one for each.
     return sorted("".join(sorted(line)) if set(line) <= set(".sF") else line
                   for line in text.splitlines())  # fmt: skip

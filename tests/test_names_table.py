@@ -5,6 +5,8 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import inspect
+import multiprocessing
+import pkgutil
 import sys
 from pathlib import Path
 from types import ModuleType
@@ -32,7 +34,6 @@ OURS, THEIRS = "processing", "multiprocessing"
 table.find(THEIRS, "Value('i')")
 
 UNDOCUMENTED = {
-    "context.assert_spawning": "for reducers",
     "pool.Pool.Process": "of its implementation",
     "process.current_process": "the package has it",
 }
@@ -60,6 +61,46 @@ def test_no_name_of_multiprocessing_is_forgotten() -> None:
         known = {*NAMES.names[home], *methods_of_c(home)}
         forgotten += [f"{home}.{name}".lstrip(".") for name in members - known]
     assert sorted(set(forgotten) - set(UNDOCUMENTED)) == []
+
+
+MODULES = (
+    *("connection", "context", "dummy.connection", "managers", "pool", "process", "queues"),
+    *("shared_memory", "sharedctypes", "synchronize"),
+)
+
+
+def defined_in(module: ModuleType) -> set[str]:
+    """Names without an underscore that a module defines: what it imports is not its own."""
+    return {
+        name
+        for name, thing in vars(module).items()
+        if not name.startswith("_")
+        and not isinstance(thing, ModuleType)
+        and getattr(thing, "__module__", module.__name__) == module.__name__
+    }
+
+
+@pytest.mark.parametrize("home", MODULES)
+def test_every_name_that_a_module_defines_is_here_or_left_out_for_a_reason(home: str) -> None:
+    theirs = importlib.import_module(f"{THEIRS}.{home}")
+    ours = importlib.import_module(f"{OURS}.{home}")
+    reasons = NAMES.left_out() | NAMES.verdicts["missing"]
+    unexplained = {
+        name
+        for name in defined_in(theirs)
+        if not hasattr(ours, name) and f"{home}.{name}" not in reasons
+    }
+    assert unexplained == set()
+
+
+def test_every_module_is_here_or_left_out_for_a_reason() -> None:
+    modules = {each.name for each in pkgutil.iter_modules(multiprocessing.__path__)}
+    reasons = NAMES.left_out()
+    assert {name for name in modules if not table.exists(OURS, name)} == modules & set(reasons)
+
+
+def test_what_is_left_out_is_not_there() -> None:
+    assert [name for name in NAMES.left_out() if table.exists(OURS, name)] == []
 
 
 def methods_of_c(home: str) -> set[str]:

@@ -9,6 +9,7 @@ each of the two, which complain of comments that are not needed.
 from __future__ import annotations
 
 import asyncio
+import sys
 from collections.abc import Callable
 from typing import assert_type
 
@@ -132,22 +133,24 @@ def shared() -> None:
 
 
 def pools() -> None:
-    with processing.Pool(2, greet, ("x",)) as pool:
-        assert_type(pool, processing.pool.Pool)
-        assert_type(pool.apply(len, ("x",)), int)
-        result: processing.pool.AsyncResult[int] = pool.applyAsync(len, ("x",))
-        assert_type(result.get(1.5), int)
-        assert_type(pool.map(str, [1]), list[str])
-        assert_type(list(pool.imapUnordered(str, [1])), list[str])
-        pool.apply(greet, (1,))  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
-        pool.apply(greet)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
-    processing.Pool(2, greet, (1,))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+    if sys.platform != "win32":  # there are no pools there yet
+        with processing.Pool(2, greet, ("x",)) as pool:
+            assert_type(pool, processing.pool.Pool)
+            assert_type(pool.apply(len, ("x",)), int)
+            result: processing.pool.AsyncResult[int] = pool.applyAsync(len, ("x",))
+            assert_type(result.get(1.5), int)
+            assert_type(pool.map(str, [1]), list[str])
+            assert_type(list(pool.imapUnordered(str, [1])), list[str])
+            pool.apply(greet, (1,))  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+            pool.apply(greet)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        processing.Pool(2, greet, (1,))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 
 async def results(pool: processing.pool.ThreadPool) -> None:
-    assert_type(await pool.apply_async(len, ("x",)), int)
-    async for text in pool.imap(str, [1]):
-        assert_type(text, str)
+    if sys.platform != "win32":
+        assert_type(await pool.apply_async(len, ("x",)), int)
+        async for text in pool.imap(str, [1]):
+            assert_type(text, str)
 
 
 def errors() -> None:

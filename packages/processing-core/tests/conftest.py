@@ -26,6 +26,7 @@ _POSIX = [
     "test_asyncio_connections.py",
     "test_asyncio_servers.py",
     "test_sharing.py",
+    "test_executors.py",
     "test_fork_safety.py",
     "test_parent_death.py",
     "test_pipe_killed.py",

@@ -252,7 +252,7 @@ def stop_with_lock_of_results() -> None:
     from processing_pool._worker import _Worker
 
     worker = next(each for each in gc.get_objects() if type(each) is _Worker)
-    worker._results._putting.run(do_stop)  # type: ignore[attr-defined]
+    worker._results._putting.run(do_stop)
 
 
 def do_exhaust(*_: object) -> None:

@@ -286,7 +286,7 @@ def test_a_stopped_worker_whose_tasks_others_have_done_is_replaced(make_pool: An
 def test_a_worker_that_is_stopped_while_it_tells_a_result_holds_nobody_up(make_pool: Any) -> None:
     """It has the lock of the queue that all workers tell their results by."""
     pool: Pool = make_pool(2, timeout=0.5)
-    found = [pool.apply_async(tasks.stop_with_lock_of_results)]
+    found: list[AsyncResult[Any]] = [pool.apply_async(tasks.stop_with_lock_of_results)]
     found += [pool.apply_async(tasks.square, (n,)) for n in range(20)]
     with pytest.raises(TaskTimeout):
         found[0].get()

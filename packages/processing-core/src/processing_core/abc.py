@@ -37,7 +37,11 @@ class ChildHandle(Protocol):
         ...
 
     def poll(self) -> int | None:
-        """The exit code, None while the child runs. Never blocks."""
+        """The exit code, None while the child runs.
+
+        Waits, for a second at most, only for a fork server to tell the code of a child that has
+        ended.
+        """
         ...
 
     def wait(self, timeout: float | None) -> int | None:

@@ -9,6 +9,7 @@ from processing_core._connection import pipe
 from processing_core._platform import cpus
 from processing_core._process import active_children, current_process, parent_process
 from processing_core._runtime import runtime
+from processing_core._serialize.transfer import is_starting_child
 from processing_core._start import commandline, methods
 from processing_core.errors import (
     AuthenticationError,
@@ -17,6 +18,7 @@ from processing_core.errors import (
     InvalidType,
     NotInstalledError,
     ProcessError,
+    SharingError,
     TimeoutError,
 )
 
@@ -33,9 +35,13 @@ __all__ = [
     "BaseContext",
     "DefaultContext",
     "ForkContext",
+    "ForkProcess",
     "ForkServerContext",
+    "ForkServerProcess",
     "SpawnContext",
+    "SpawnProcess",
     "active_children",
+    "assert_spawning",
     "cpu_count",
     "current_process",
     "freeze_support",
@@ -82,6 +88,19 @@ def freeze_support() -> None:
 
 
 freezeSupport = freeze_support
+
+
+def assert_spawning(obj: object) -> None:
+    """For the ``__getstate__`` of objects that get to children only when these are started.
+
+    :raises SharingError: (a RuntimeError) unless this thread is pickling for a child that is being
+        started
+    """
+    if not is_starting_child():
+        raise SharingError(
+            f"a {type(obj).__name__} can be passed to a child when it is started, but not be "
+            "pickled otherwise"
+        )
 
 
 def set_executable(executable: str | bytes) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from processing_core import RemoteTraceback as RemoteTraceback
+from processing_core import SerializationError
 from processing_core import TimeoutError as TimeoutError
 from processing_pool import AsyncResult as AsyncResult
 from processing_pool import IMapIterator as IMapIterator
@@ -19,6 +21,7 @@ from processing_pool import worker_state as worker_state
 # Names that programs take from multiprocessing.pool, though it does not document them.
 ApplyResult = AsyncResult
 IMapUnorderedIterator = IMapIterator
+MaybeEncodingError = SerializationError
 
 __all__ = [
     "ApplyResult",
@@ -26,9 +29,11 @@ __all__ = [
     "IMapIterator",
     "IMapUnorderedIterator",
     "MapResult",
+    "MaybeEncodingError",
     "Pool",
     "PoolExecutor",
     "PoolStats",
+    "RemoteTraceback",
     "TaskCancelled",
     "TaskTimeout",
     "ThreadPool",

@@ -11,7 +11,11 @@ from processing_core.process import currentProcess as currentProcess
 from processing_core.process import parent_process as parent_process
 from processing_core.process import parentProcess as parentProcess
 
+# The standard library has a base class for processes of all start methods; here, that is Process.
+BaseProcess = Process
+
 __all__ = [
+    "BaseProcess",
     "ParentProcess",
     "Process",
     "activeChildren",

@@ -224,8 +224,21 @@ class SimpleQueue(_Shared[ItemT]):
     def __init__(self, *, ctx: StartsProcesses | None = None) -> None:  # noqa: ARG002
         super().__init__(*self._create(0, 0))
 
+    @property
+    def _reader(self) -> _Reader:
+        """What the executors of concurrent.futures wait for and receive from."""
+        return _Reader(self)
+
     def __repr__(self) -> str:
         return f"<{type(self).__name__}{' closed' if self._closed else ''}>"
+
+
+class _Reader:
+    """A queue as if it were the end of a pipe that is read by nobody else."""
+
+    def __init__(self, queue: SimpleQueue[Any]) -> None:
+        self.fileno = queue.fileno
+        self.recv = queue.get
 
 
 def _whole(value: int, what: str) -> int:

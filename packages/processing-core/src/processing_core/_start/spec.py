@@ -11,7 +11,7 @@ from processing_core._cpickle import PROTOCOL, dumps, loads
 from processing_core._runtime import runtime
 from processing_core._serialize.packer import Packer
 from processing_core._serialize.transfer import Arrival, arriving, starting_child
-from processing_core._start import hooks
+from processing_core._start import hooks, standard_library
 from processing_core._start.main_module import MainModule, describe, is_reproducible, restore
 from processing_core.errors import SerializationError
 
@@ -56,7 +56,13 @@ class StartPacker(Packer):
             and not is_reproducible()
         ):
             return _by_value(obj)
+        if (reduce := standard_library.reducer_of(type(obj))) is not None:
+            return reduce(obj)
         return super().reducer_override(obj)
+
+    def dump(self, obj: Any) -> None:
+        with standard_library.accepting(self):
+            super().dump(obj)
 
 
 def _by_value(obj: Any) -> Any:

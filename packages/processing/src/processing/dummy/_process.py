@@ -242,7 +242,7 @@ class Process(threading.Thread):
             for end in self._own_ends:
                 end.close()
             self._code = code
-            self._sentinel.end()
+            self._sentinel._end()
 
     def join(self, timeout: float | None = None) -> None:
         """Wait until the process has ended, at most ``timeout`` seconds. May be called many times.
@@ -522,7 +522,7 @@ def parent_process() -> Process | None:
 def _handed_over(value: Any) -> Any:
     """A value as another process gets it: with ends of connections that are its own."""
     if isinstance(value, Connection):
-        return value if value.closed else value.duplicate()
+        return value if value.closed else value._duplicate()
     if type(value) is tuple:
         return tuple(_handed_over(each) for each in value)
     return value

@@ -60,7 +60,7 @@ class Sentinel:
         self._ended = False
         self._watchers = Watchers()
 
-    def end(self) -> None:
+    def _end(self) -> None:
         """The process has ended."""
         self._ended = True
         self._watchers.tell()

@@ -130,7 +130,7 @@ class Connection:
             if self._outgoing is not None:
                 self._outgoing.leave(receiver=False)
 
-    def duplicate(self) -> Connection:
+    def _duplicate(self) -> Connection:
         """Another object for this end. The other side sees the end when both are closed.
 
         ``processing.dummy.Process`` hands connections over so, as a process would have its own.
