@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextvars
+import marshal
 import os
 import signal
 import subprocess
@@ -253,6 +254,42 @@ def stop_with_lock_of_results() -> None:
 
     worker = next(each for each in gc.get_objects() if type(each) is _Worker)
     worker._results._putting.run(do_stop)
+
+
+def listen_for_ever(ready: Any, go: Any) -> None:
+    """Return, and have a thread stop the process later, as if it began to listen to its queue."""
+    import gc
+
+    from processing_pool._worker import _Worker
+
+    worker = next(each for each in gc.get_objects() if type(each) is _Worker)
+
+    def stop_when_told() -> None:
+        ready.send(True)
+        go.recv()
+        do_stop()
+
+    def hold() -> None:
+        worker._tasks._putting.run(stop_when_told)
+
+    threading.Thread(target=hold, daemon=True).start()
+
+
+def hold_first_message(taken: Any, go: Any) -> None:
+    """An initializer: the worker waits after it has taken its first message from its queue."""
+    from processing_pool import _worker
+
+    class Waiting:
+        def __getattr__(self, name: str) -> Any:
+            return getattr(marshal, name)
+
+        def loads(self, data: bytes) -> Any:
+            vars(_worker)["marshal"] = marshal
+            taken.send(True)
+            go.recv()
+            return marshal.loads(data)  # noqa: S302 - the pool's own message
+
+    vars(_worker)["marshal"] = Waiting()
 
 
 def do_exhaust(*_: object) -> None:

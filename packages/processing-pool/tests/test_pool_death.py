@@ -15,7 +15,7 @@ import pytest
 assert sys.platform != "win32"
 
 import pool_tasks as tasks
-from processing_core import ProcessError, Queue, RemoteError
+from processing_core import Pipe, ProcessError, Queue, RemoteError
 from processing_pool import AsyncResult, Pool, TaskCancelled, TaskTimeout, WorkerLost
 from processing_testkit import run_script, wait_until
 
@@ -292,6 +292,45 @@ def test_a_worker_that_is_stopped_while_it_tells_a_result_holds_nobody_up(make_p
         found[0].get()
     assert [result.get() for result in found[1:]] == [n * n for n in range(20)]
     assert pool.apply(tasks.square, (3,)) == 9
+
+
+def test_a_worker_that_is_stopped_while_it_listens_holds_nobody_up(
+    make_pool: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It has the lock of its own queue, on which the pool puts what it is to do."""
+    monkeypatch.setattr("processing_core._ring.channel.AT_ONCE_SECONDS", 0.2)
+    pool: Pool = make_pool(1)
+    is_ready, ready = Pipe(duplex=False)
+    go, tell = Pipe(duplex=False)
+    with is_ready, ready, go, tell:
+        stopped = pids_of(pool)
+        pool.apply(tasks.listen_for_ever, (ready, go))
+        assert is_ready.recv()
+        tell.send(True)
+        wait_until(lambda: all(is_process_stopped(pid) for pid in stopped))
+        assert pool.map(tasks.square, range(10), timeout=20) == [n * n for n in range(10)]
+        assert not stopped & pids_of(pool)
+
+
+def is_process_stopped(pid: int) -> bool:
+    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] == "T"
+
+
+def test_a_task_is_ended_that_is_cancelled_just_before_it_begins(make_pool: Any) -> None:
+    was_taken, taken = Pipe(duplex=False)
+    go, tell = Pipe(duplex=False)
+    with was_taken, taken, go, tell:
+        pool: Pool = make_pool(1, initializer=tasks.hold_first_message, initargs=(taken, go))
+        result = pool.apply_async(tasks.sleep, (600,))
+        assert was_taken.recv()
+        assert result.cancel()
+        with pytest.raises(TaskCancelled):
+            result.get()
+        # Now the pool has tried to take it back.
+        wait_until(lambda: pool._engine._overseer._unwanted)  # type: ignore[union-attr]
+        tell.send(True)
+        tell.send(True)  # to the worker that replaces it
+        assert pool.apply_async(tasks.square, (3,)).get(20) == 9
 
 
 def stop_all(pool: Pool, count: int = 2) -> set[int]:

@@ -9,15 +9,18 @@ import sys
 assert sys.platform != "win32"
 
 from processing_pool import _wire as wire
+from processing_pool._process import is_stopped
 from processing_pool.errors import TaskCancelled, TaskTimeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Iterator
     from typing import Any
 
     from processing_pool._crew import Crew
     from processing_pool._hearing import Hearing
     from processing_pool._process import Worker
+    from processing_pool._scheduler import Batch
 
 __all__ = ["Overseer"]
 
@@ -29,6 +32,8 @@ SILENT_SECONDS = 2.0
 # How often it is tried whether one that was stopped while it told something goes on (seconds).
 TELLER_SECONDS = 0.05
 FAR_SECONDS = 3600.0
+# How often it is looked whether a worker has begun what nobody wants: at first, and at most.
+FIRST_PAUSE_SECONDS, LAST_PAUSE_SECONDS = 0.001, 0.05
 
 
 class Overseer:
@@ -41,6 +46,10 @@ class Overseer:
         self.limits = limits
         # Until then nobody could tell anything.
         self._mute_until = 0.0
+        # Works that nobody wants and a worker may yet begin, and when that is looked at again.
+        self._unwanted: list[Any] = []
+        self._pause = FIRST_PAUSE_SECONDS
+        self._look_again = 0.0
 
     def next_moment(self, now: float) -> float | None:
         """When there is something to be looked at if nothing happens before; None for never."""
@@ -59,6 +68,8 @@ class Overseer:
             if self.limits:
                 moments.append(self._deadline(worker, now)[0])
         moments += [worker.heard + QUIET_SECONDS for worker in self._to_relieve()]
+        if self._unwanted:
+            moments.append(self._look_again)
         return min(moments, default=None)
 
     def look(self, now: float) -> None:
@@ -73,7 +84,7 @@ class Overseer:
                 silent = now - max(worker.heard, self._mute_until)
                 if self.limits and worker.asked and silent >= SILENT_SECONDS:
                     # It may hold what others need, and nothing is lost with it.
-                    worker.condemn(worker.position, _is_stopped)
+                    worker.condemn(worker.position, is_stopped)
                 continue
             if not worker.looked and now >= worker.heard + QUIET_SECONDS:
                 worker.looked = True
@@ -83,6 +94,10 @@ class Overseer:
         for worker in self._to_relieve():
             if now >= worker.heard + QUIET_SECONDS:
                 self._relieve(worker)
+        if self._unwanted and now >= self._look_again:
+            self._unwanted = [work for work in self._unwanted if self._is_to_come(work)]
+            self._look_again = now + self._pause
+            self._pause = min(2 * self._pause, LAST_PAUSE_SECONDS)
 
     def _check_teller(self, pid: int, since: float, now: float) -> None:
         """End a worker that was stopped while it told something: nobody else can tell anything."""
@@ -90,7 +105,7 @@ class Overseer:
             return
         for worker in self._crew.workers.values():
             if worker.pid == pid and worker.verdict is None:
-                worker.condemn(worker.position, _is_stopped)
+                worker.condemn(worker.position, is_stopped)
 
     def _to_relieve(self) -> list[Worker]:
         """Workers that have tasks which others could do, who have nothing to do."""
@@ -103,28 +118,35 @@ class Overseer:
 
     def withdraw(self, work: Any) -> None:
         """Nobody wants the results of a work any more."""
+        if not self._is_to_come(work):
+            return
         for worker in self._crew.workers.values():
-            batches = [
-                batch
-                for batch in worker.member.batches
-                if batch.work is work or (batch.singles is not None and work in batch.singles)
-            ]
-            if not batches:
+            if worker.verdict is None and _has(worker, work):
+                self._take_back(worker)
+        # A worker may have taken it from its queue, and have not said yet that it begins it.
+        if self._is_to_come(work):
+            self._unwanted.append(work)
+            self._pause, self._look_again = FIRST_PAUSE_SECONDS, 0.0
+
+    def _is_to_come(self, work: Any) -> bool:
+        """End the workers that run a work; whether others may yet do so."""
+        found = False
+        for worker in self._crew.workers.values():
+            if worker.verdict is not None or not _has(worker, work):
                 continue
             position = worker.position
             running = worker.member.find(position >> wire.OFFSET_BITS)
             offset = position & wire.OFFSET_MASK
-            if (
-                running is not None
-                and running in batches
-                and (
-                    offset == wire.LOADING
-                    or (offset < running.count and running.task(offset)[0] is work)
-                )
-                and worker.condemn(position, lambda _: TaskCancelled("the task was cancelled"))
+            runs = running is not None and (
+                any(each is work for each, _ in _left(running))
+                if offset == wire.LOADING
+                else offset < running.count and running.task(offset)[0] is work
+            )
+            if not runs or not worker.condemn(
+                position, lambda _: TaskCancelled("the task was cancelled")
             ):
-                continue
-            self._take_back(worker)
+                found = True
+        return found
 
     def _deadline(self, worker: Worker, now: float) -> tuple[float, int, Any, int]:
         """When the worker goes beyond a time limit, and where: position, work, index."""
@@ -197,8 +219,20 @@ class Overseer:
             scheduler.cut_off(member, number, max(offset, begun(later)) + 1)
 
 
-def _is_stopped(pid: int) -> BaseException:
-    return TaskTimeout(f"worker {pid} did not answer, so it was killed")
+def _left(batch: Batch) -> Iterator[tuple[Any, int]]:
+    """The tasks of a batch whose results have not come."""
+    return map(batch.task, range(batch.received, batch.count))
+
+
+def _has(worker: Worker, work: Any) -> bool:
+    """Whether tasks of a work are at a worker."""
+    for batch in worker.member.batches:
+        if batch.singles is None:
+            if batch.work is work:
+                return True
+        elif any(each is work for each, _ in _left(batch)):
+            return True
+    return False
 
 
 def _has_waiting(worker: Worker) -> bool:

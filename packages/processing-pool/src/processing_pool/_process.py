@@ -5,6 +5,7 @@ it has ended.
 from __future__ import annotations
 
 import marshal
+import queue
 import signal
 import sys
 import threading
@@ -16,6 +17,7 @@ from processing_core import Process, SimpleQueue
 from processing_core.lowlevel import allocate
 from processing_pool import _wire as wire
 from processing_pool._worker import serve
+from processing_pool.errors import TaskTimeout
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -29,12 +31,15 @@ if TYPE_CHECKING:
     Verdict = Callable[[int], BaseException]
     """Makes the error of a task that is ended, given the worker's pid."""
 
-__all__ = ["Recipe", "Worker"]
+__all__ = ["Recipe", "Worker", "is_stopped"]
 
 # What a worker is sent to end.
 STOP = marshal.dumps((0, wire.STOP, [], None, None))
 # What it is sent to answer.
 PING = marshal.dumps((0, wire.PING, [], None, None))
+# A worker has its queue locked for microseconds. After so long (seconds), twice, it is taken for
+# stopped: once alone may be because this process was stopped as well.
+LOCKED_SECONDS = 1.0
 
 
 class Recipe:
@@ -114,15 +119,29 @@ class Worker:
             self.process.join()
         self.process.close()
 
+    def send(self, message: bytes | None) -> None:
+        """Put a message on its queue.
+
+        If it was stopped in the middle of listening to that it is killed: it had no task then, and
+        all others would wait.
+        """
+        for _ in range(2):
+            try:
+                return self.tasks.put(message, True, LOCKED_SECONDS)
+            except queue.Full:
+                continue
+        self.condemn(self.position, is_stopped)
+        return self.tasks.put(message)
+
     def stop(self) -> None:
         """Have it end when it has done what it was given."""
         self.stopping = self.member.retiring = True
-        self.tasks.put(STOP)
+        self.send(STOP)
 
     def ping(self) -> None:
         """Have it say that it is there."""
         self.asked = True
-        self.tasks.put(PING)
+        self.send(PING)
 
     # What it is at
 
@@ -190,3 +209,8 @@ class Worker:
         """Whether somebody ended it by a signal that no program sends itself by mistake."""
         code = self.process.exitcode
         return code in {-signal.SIGKILL, -signal.SIGTERM}
+
+
+def is_stopped(pid: int) -> BaseException:
+    """What is said of a worker that was killed because it did nothing any more."""
+    return TaskTimeout(f"worker {pid} did not answer, so it was killed")

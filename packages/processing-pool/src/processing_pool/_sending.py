@@ -69,7 +69,7 @@ class Sender:
         calls = [each.payload for each in singles]
         message = marshal.dumps((batch.number, first.kind, functions, which, calls))
         first.timing.size = len(message) / len(calls)
-        worker.tasks.put(message)
+        worker.send(message)
 
     def _send_items(self, worker: Worker, batch: Batch, work: Any) -> None:
         functions = [(work.function.data, work.function.kept)]
@@ -90,7 +90,7 @@ class Sender:
         if type(packed) is bytes:
             message = marshal.dumps((batch.number, work.kind, functions, None, packed))
             work.timing.size = len(message) / batch.count
-            worker.tasks.put(message)
+            worker.send(message)
             return
         if batch.count > 1 and isinstance(packed, Whole):
             work.timing.size = len(packed.data) / batch.count
@@ -104,9 +104,9 @@ class Sender:
     ) -> None:
         """Send a large payload as a message of its own, after the one that announces it."""
         batch.bulky = True
-        worker.tasks.put(marshal.dumps((batch.number, kind, functions, None, None)))
+        worker.send(marshal.dumps((batch.number, kind, functions, None, None)))
         try:
             put_packed(worker.tasks, payload.data if type(payload) is Whole else payload)
         except BaseException:
-            worker.tasks.put(None)  # it has been announced, and will not come
+            worker.send(None)  # it has been announced, and will not come
             raise
