@@ -268,6 +268,7 @@ def listen_for_ever(ready: Any, go: Any) -> None:
         ready.send(True)
         go.recv()
         do_stop()
+        go.recv()  # the signal may reach the other thread first
 
     def hold() -> None:
         worker._tasks._putting.run(stop_when_told)

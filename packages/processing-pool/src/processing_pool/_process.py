@@ -37,9 +37,8 @@ __all__ = ["Recipe", "Worker", "is_stopped"]
 STOP = marshal.dumps((0, wire.STOP, [], None, None))
 # What it is sent to answer.
 PING = marshal.dumps((0, wire.PING, [], None, None))
-# A worker has its queue locked for microseconds. After so long (seconds), twice, it is taken for
-# stopped: once alone may be because this process was stopped as well.
-LOCKED_SECONDS = 1.0
+# For how long (seconds) its queue may be locked; the queue itself waits for five seconds at least.
+LOCKED_SECONDS = 5.0
 
 
 class Recipe:
@@ -122,9 +121,11 @@ class Worker:
     def send(self, message: bytes | None) -> None:
         """Put a message on its queue.
 
-        If it was stopped in the middle of listening to that it is killed: it had no task then, and
-        all others would wait.
+        If it was stopped in the middle of listening to that it is killed after some seconds: it had
+        no task then, and all others would wait.
         """
+        # It has its queue locked for microseconds, unless it is stopped. Twice, since once may be
+        # because this process was stopped as well.
         for _ in range(2):
             try:
                 return self.tasks.put(message, True, LOCKED_SECONDS)
