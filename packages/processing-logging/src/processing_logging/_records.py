@@ -1,8 +1,10 @@
 """Owns how a log record and a piece of output become bytes, and bytes become them again.
 
 The bytes are those of ``marshal``: both sides are processes of one program, and reading them runs
-no code. A record is the tuple of the values that every record has, followed by a dictionary of what
-else this one has; a piece of output is a tuple of the stream's number and the text.
+no code. A record is one of two tuples. Most have the values that records of the same place in a
+program have in common, as bytes that are made once, and then the others. The rest have all values
+and a dictionary of what only they have. A piece of output is a tuple of the stream's number and the
+text.
 """
 
 from __future__ import annotations
@@ -14,7 +16,10 @@ from operator import itemgetter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeVar
+
+    KeyT = TypeVar("KeyT")
+    ValueT = TypeVar("ValueT")
 
 __all__ = ["decode", "encode", "encode_output"]
 
@@ -23,15 +28,23 @@ VERSION = 2
 
 KEYS = tuple(logging.LogRecord("", 0, "", 0, "", (), None).__dict__)
 ARGS = KEYS.index("args")
+# What differs between records of the same place, and what does not.
+OWN = ("msg", "args", "created", "msecs", "relativeCreated")
+COMMON = tuple(key for key in KEYS if key not in OWN)
+# How many places to remember. Some programs make code as they go.
+PLACES = 1024
 # What formatters add, each for itself.
 ADDED = frozenset({"asctime", "message"})
 # Whose copies are equal to them, and print alike. Subclasses may do otherwise.
 PLAIN = frozenset({str, int, float, bool, bytes, complex, type(None)})
 
-_values = itemgetter(*KEYS)
+_own, _common = itemgetter(*OWN), itemgetter(*COMMON)
 _are_plain = PLAIN.issuperset
 _count = len(KEYS)
 _exceptions = logging.Formatter()
+# What was sent of places: the common values, and their bytes. What came: the other way round.
+_sent: dict[tuple[Any, ...], bytes] = {}
+_received: dict[bytes, dict[str, Any]] = {}
 
 
 def encode(record: logging.LogRecord) -> bytes:
@@ -46,13 +59,27 @@ def encode(record: logging.LogRecord) -> bytes:
         (not args or (type(args) is tuple and _are_plain(map(type, args))))
         and len(state) == _count
         and record.exc_info is None
+        and state.get("stack_info") is None
         and type(record.msg) is str
+        # True would be taken for 1.
+        and type(state.get("levelno")) is type(state.get("lineno")) is int
     ):
         try:
-            return dumps(_values(state), VERSION)
-        except (KeyError, ValueError):
+            common = _common(state)
+            place = _sent.get(common)
+            if place is None:
+                place = _remember(_sent, common, dumps(common, VERSION))
+            return dumps((place, *_own(state)), VERSION)
+        except (KeyError, TypeError, ValueError):
             pass  # a value is missing or of another type than usual
     return _encode_slowly(record)
+
+
+def _remember(known: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
+    if len(known) >= PLACES:
+        known.clear()
+    known[key] = value
+    return value
 
 
 def _encode_slowly(record: logging.LogRecord) -> bytes:
@@ -111,7 +138,16 @@ def decode(data: bytes) -> logging.LogRecord | tuple[int, str]:
     if len(values) == 2:
         return values  # type: ignore[no-any-return]
     record = object.__new__(logging.LogRecord)
-    state = record.__dict__ = dict(zip(KEYS, values))  # noqa: B905 - a last one is extra
-    if len(values) > _count:
-        state.update({key: _unpacked(value) for key, value in values[-1].items()})
+    if len(values) == len(OWN) + 1:
+        place = values[0]
+        known = _received.get(place)
+        if known is None:
+            common = dict(zip(COMMON, loads(place), strict=True))  # noqa: S302 - as above
+            known = _remember(_received, place, {key: common.get(key) for key in KEYS})
+        state = record.__dict__ = known.copy()
+        _, state["msg"], state["args"], state["created"], state["msecs"], last = values
+        state["relativeCreated"] = last
+        return record
+    state = record.__dict__ = dict(zip(KEYS, values))  # noqa: B905 - the last one is extra
+    state.update({key: _unpacked(value) for key, value in values[-1].items()})
     return record
