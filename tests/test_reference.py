@@ -60,7 +60,7 @@ INTERNAL = {
     "CallResult": {"ident", "set"},
     "Packer": {"reducer_override"},  # what pickle asks for
     "PoolStats": {"of"},
-    "Receiver": {"stuck_since"},
+    "Receiver": {"stuck_since"},  # what processing-pool asks for
     "SharedFileHandler": {"terminator"},  # what logging asks for
     "WorkerLost": {"told"},
     "WorkerStats": {"of"},

@@ -141,8 +141,11 @@ def pools() -> None:
             assert_type(result.get(1.5), int)
             assert_type(pool.map(str, [1]), list[str])
             assert_type(list(pool.imapUnordered(str, [1])), list[str])
+            # Wrong on purpose: the argument is no text.
             pool.apply(greet, (1,))  # type: ignore[arg-type]  # pyright: ignore[reportCallIssue, reportArgumentType]
+            # Wrong on purpose: an argument is missing.
             pool.apply(greet)  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
+        # Wrong on purpose: an initializer that does not take its arguments.
         processing.Pool(2, greet, (1,))  # type: ignore[arg-type]  # pyright: ignore[reportArgumentType]
 
 

@@ -128,3 +128,36 @@ def test_a_record_of_another_class_arrives() -> None:
 @given(st.sampled_from((1, 2)), st.text())
 def test_output_is_the_same(stream: int, text: str) -> None:
     assert decode(encode_output(stream, text)) == (stream, text)
+
+
+def made(message: str, args: tuple[object, ...], level: int = logging.INFO) -> logging.LogRecord:
+    return logging.LogRecord("a.name", level, "/a/place.py", 7, message, args, None, "function")
+
+
+def arrived(record: logging.LogRecord) -> logging.LogRecord:
+    found = decode(encode(record))
+    assert isinstance(found, logging.LogRecord)
+    return found
+
+
+def test_records_of_one_place_differ_in_what_is_their_own() -> None:
+    records = [made("%d of %s", (number, "many")) for number in range(3)]
+    for record, found in [(each, arrived(each)) for each in records]:
+        assert found.__dict__ == record.__dict__
+        found.msg = found.name = "changed by a handler"
+    assert arrived(records[0]).__dict__ == records[0].__dict__
+
+
+def test_more_places_than_are_remembered(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("processing_logging._records.PLACES", 2)
+    records = [made("text", (), level) for level in (10, 20, 30, 40, 20)]
+    packed = [encode(each) for each in records]
+    for record, data in zip(records, packed, strict=True):
+        found = decode(data)
+        assert isinstance(found, logging.LogRecord)
+        assert found.__dict__ == record.__dict__
+
+
+def test_equal_values_of_other_types_are_not_mixed_up() -> None:
+    arrived(made("text", (), 1))
+    assert arrived(made("text", (), True)).levelno is True

@@ -299,6 +299,7 @@ def test_a_worker_that_is_stopped_while_it_listens_holds_nobody_up(
 ) -> None:
     """It has the lock of its own queue, on which the pool puts what it is to do."""
     monkeypatch.setattr("processing_core._ring.channel.AT_ONCE_SECONDS", 0.2)
+    monkeypatch.setattr("processing_pool._process.LOCKED_SECONDS", 0.2)
     pool: Pool = make_pool(1)
     is_ready, ready = Pipe(duplex=False)
     go, tell = Pipe(duplex=False)
@@ -327,7 +328,8 @@ def test_a_task_is_ended_that_is_cancelled_just_before_it_begins(make_pool: Any)
         with pytest.raises(TaskCancelled):
             result.get()
         # Now the pool has tried to take it back.
-        wait_until(lambda: pool._engine._overseer._unwanted)  # type: ignore[union-attr]
+        engine: Any = pool._engine
+        wait_until(lambda: engine._overseer._unwanted)
         tell.send(True)
         tell.send(True)  # to the worker that replaces it
         assert pool.apply_async(tasks.square, (3,)).get(20) == 9

@@ -94,7 +94,8 @@ class Overseer:
         for worker in self._to_relieve():
             if now >= worker.heard + QUIET_SECONDS:
                 self._relieve(worker)
-        if self._unwanted and now >= self._look_again:
+        # Before the pool rests, too, since what it keeps here stays in memory.
+        if self._unwanted and (now >= self._look_again or self._crew.is_quiet):
             self._unwanted = [work for work in self._unwanted if self._is_to_come(work)]
             self._look_again = now + self._pause
             self._pause = min(2 * self._pause, LAST_PAUSE_SECONDS)
