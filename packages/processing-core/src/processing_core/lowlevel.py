@@ -36,6 +36,7 @@ if sys.platform != "win32":
     from processing_core._platform.patience import Patience
     from processing_core._platform.pthreads import pthreads
     from processing_core._platform.shared_file import SharedFile
+    from processing_core._platform.signals import block_interrupts, restore_mask
     from processing_core._ring.messages import MessageChannel
     from processing_core._ring.receiver import Receiver
     from processing_core._sync.semaphores import (
@@ -60,6 +61,7 @@ if sys.platform != "win32":
         "allocate_filled",
         "at_exit",
         "available_memory",
+        "block_interrupts",
         "cgroup_cpus",
         "cgroup_folders",
         "dumps",
@@ -80,6 +82,7 @@ if sys.platform != "win32":
         "register_carrier",
         "register_family_reducer",
         "register_reducer",
+        "restore_mask",
         "room_behind",
         "take_descriptor",
     ]

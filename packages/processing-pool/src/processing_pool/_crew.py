@@ -43,28 +43,36 @@ class Crew:
         self._sentinels: dict[int, int] = {}
         self._last_number = 0
 
-    def start_one(self) -> None:
-        """Start another worker.
+    def start(self, count: int = 1) -> None:
+        """Start more workers.
+
+        All are made before the first is forked, and looked after when the last is there: what this
+        process touches between two forks it has to copy twice.
 
         :raises OSError: when the system has no room for another process
         """
-        self._last_number += 1
-        number = self._last_number
-        member = self.scheduler.join(number, self._recipe.quota)
-        worker = Worker(number, self._recipe, member)
+        made: list[Worker] = []
         try:
-            worker.start()
-            self.workers[number] = worker
-            sentinel = worker.process.sentinel
-            self._sentinels[sentinel] = number
-            self.poller.register(sentinel, select.POLLIN)
-            self.rest_poller.register(sentinel, select.POLLIN)
+            for _ in range(count):
+                self._last_number += 1
+                number = self._last_number
+                member = self.scheduler.join(number, self._recipe.quota)
+                made.append(Worker(number, self._recipe, member))
+            for worker in made:
+                worker.start()
+            for worker in made:
+                self.workers[worker.number] = worker
+                sentinel = worker.process.sentinel
+                self._sentinels[sentinel] = worker.number
+                self.poller.register(sentinel, select.POLLIN)
+                self.rest_poller.register(sentinel, select.POLLIN)
         except BaseException:
             # Who makes a pool may be interrupted anywhere in this.
-            del self.scheduler.members[number]
-            if worker.process.pid is not None:
-                self.forget(worker)
-            worker.discard()
+            for worker in made:
+                self.scheduler.members.pop(worker.number, None)
+                if worker.process.pid is not None:
+                    self.forget(worker)
+                worker.discard()
             raise
 
     def forget(self, worker: Worker) -> None:

@@ -137,8 +137,7 @@ class ProcessEngine:
         self._ownership = threading.Lock()
         self._at_exit = at_exit(self._end_at_exit)
         try:
-            for _ in range(processes):
-                self._crew.start_one()
+            self._crew.start(processes)
             self._thread.start()
         except BaseException:
             if self._ownership.acquire(blocking=False):
@@ -427,7 +426,7 @@ class ProcessEngine:
             if self._broken is not None:
                 return
             try:
-                self._crew.start_one()
+                self._crew.start()
             except Exception as error:  # noqa: BLE001 - whatever it is, tasks must not wait for ever
                 if not workers:
                     self._break(lambda error=error: error)  # type: ignore[misc]

@@ -14,7 +14,7 @@ import time
 assert sys.platform != "win32"
 
 from processing_core import Process, SimpleQueue
-from processing_core.lowlevel import allocate
+from processing_core.lowlevel import allocate, block_interrupts, restore_mask
 from processing_pool import _wire as wire
 from processing_pool._worker import serve
 from processing_pool.errors import TaskTimeout
@@ -102,11 +102,11 @@ class Worker:
 
         :raises OSError: when the system has no room for another process
         """
-        mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+        mask = block_interrupts()
         try:
             self.process.start()
         finally:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+            restore_mask(mask)
         pid = self.process.pid
         assert pid is not None
         self.pid = pid

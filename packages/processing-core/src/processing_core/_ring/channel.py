@@ -425,16 +425,15 @@ class Channel:
     # Forks
 
     def _before_fork(self) -> None:
-        if self._mapped:
-            try:
-                self._token = holds.reopen(self._file.descriptor)
-            except OSError:
-                self._token = None  # no descriptors left; the fork shall not fail for that
-            if self._token is None:
-                self._pinned.update(self._mapped)
-            else:
-                for offset in list(self._mapped):
-                    holds.hold(self._token, offset)
+        try:
+            self._token = holds.reopen(self._file.descriptor)
+        except OSError:
+            self._token = None  # no descriptors left; the fork shall not fail for that
+        if self._token is None:
+            self._pinned.update(self._mapped)
+        else:
+            for offset in list(self._mapped):
+                holds.hold(self._token, offset)
 
     def _after_fork_in_parent(self) -> None:
         if self._token is not None:
@@ -567,6 +566,8 @@ def _weigh(kind: int, data: bytes) -> int:
 
 
 _channels: weakref.WeakSet[Channel] = weakref.WeakSet()
+# Those with a token for the child that is being forked.
+_forked_with: list[Channel] = []
 
 
 class _Hooks:
@@ -583,14 +584,17 @@ def _hook_into_forks() -> None:
 
 def _before_fork() -> None:
     for channel in list(_channels):
-        channel._before_fork()
+        if channel._mapped:
+            channel._before_fork()
+            _forked_with.append(channel)
 
 
 def _after_fork_in_parent() -> None:
-    for channel in list(_channels):
-        channel._after_fork_in_parent()
+    while _forked_with:
+        _forked_with.pop()._after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:
+    _forked_with.clear()
     for channel in list(_channels):
         channel._after_fork_in_child()

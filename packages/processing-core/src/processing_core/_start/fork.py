@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import signal
 import sys
 
 assert sys.platform != "win32"
@@ -11,6 +10,7 @@ assert sys.platform != "win32"
 from processing_core._lifecycle import flush_standard_streams, forget_inherited_exit_functions
 from processing_core._platform import lifeline
 from processing_core._platform.children import Lines
+from processing_core._platform.signals import block_interrupts, restore_mask
 from processing_core._runtime import runtime
 from processing_core._start import hooks
 
@@ -32,7 +32,7 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
     lines = Lines()
     # A KeyboardInterrupt must not come between the fork and the place where each side is safe: the
     # child would go on with its parent's work, the parent would not know its child.
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+    mask = block_interrupts()
     try:
         try:
             pid = os.fork()
@@ -43,16 +43,14 @@ def launch(process: Startable, dies_with_parent: bool) -> ChildHandle:
             _become(process, lines, dies_with_parent, mask)
         return lines.handle(pid)
     finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        restore_mask(mask)
 
 
-def _become(
-    process: Startable, lines: Lines, dies_with_parent: bool, mask: set[int | signal.Signals]
-) -> None:
+def _become(process: Startable, lines: Lines, dies_with_parent: bool, mask: set[int]) -> None:
     """The child's side; does not return."""
     code = 1
     try:
-        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+        restore_mask(mask)
         if runtime.lifeline is not None:
             os.close(runtime.lifeline)
         lines.enter_child()

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import _socket as sockets
 import os
-import signal
 import sys
 import time
 from contextlib import suppress
@@ -18,6 +17,7 @@ from processing_core._platform.anonymous import anonymous_file, write_all
 from processing_core._platform.children import STATUS, ServedChild
 from processing_core._platform.lifeline import GIVEN_UP
 from processing_core._platform.polling import wait_for
+from processing_core._platform.signals import block_interrupts, restore_mask
 from processing_core._runtime import runtime
 from processing_core._start import spec
 from processing_core._start.commandline import child_command
@@ -74,11 +74,11 @@ class ForkServer:
             passed = [theirs.fileno(), file]
             command = child_command("forkserver", passed)
             # Ctrl-C is not for the server, at no moment of its life.
-            mask = signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGINT])
+            mask = block_interrupts()
             try:
                 pid = run_interpreter(command, passed)
             finally:
-                signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+                restore_mask(mask)
         except BaseException:
             ours.close()
             raise
