@@ -12,6 +12,10 @@ import importlib
 import importlib.abc
 import importlib.machinery
 import importlib.util
+import multiprocessing.context
+import multiprocessing.queues
+import multiprocessing.spawn
+import multiprocessing.synchronize
 import multiprocessing.util
 import os
 import sys
@@ -22,6 +26,15 @@ import processing
 
 OLD, NEW = "multiprocessing", "processing"
 COUNT = "STRANGERS_COUNT"
+# Modules that processing has no counterpart of, and some programs import all the same.
+WITHOUT_COUNTERPART = ("spawn", "util")
+# What joblib's loky wants to be there when it is imported, by module. Here joblib runs with its
+# backend `multiprocessing`, which has no use for it.
+UNDOCUMENTED = {
+    "context": ("_concrete_contexts", "get_spawning_popen", "set_spawning_popen"),
+    "queues": ("_sentinel",),
+    "synchronize": ("SemLock",),
+}
 
 
 class Finder(importlib.abc.MetaPathFinder, importlib.abc.Loader):
@@ -64,6 +77,13 @@ def install() -> None:
     for name in originals:
         del sys.modules[name]
     sys.meta_path.insert(0, Finder(originals))
+    # For `from multiprocessing import util`, which looks for an attribute.
+    for name in WITHOUT_COUNTERPART:
+        setattr(processing, name, originals[f"{OLD}.{name}"])
+    for name, attributes in UNDOCUMENTED.items():
+        ours = importlib.import_module(f"{NEW}.{name}")
+        for attribute in attributes:
+            setattr(ours, attribute, getattr(originals[f"{OLD}.{name}"], attribute))
     start = processing.Process.start
 
     def counted(self: processing.Process) -> None:
