@@ -180,7 +180,7 @@ class Hearing:
             if flags & wire.UNREADABLE and batch.count > 1:
                 self._scheduler.cut_off(member, batch_number, 0, alone=True)
                 return
-            if batch.singles is None or len({work.timing for work in batch.singles}) == 1:
+            if batch.of_one_kind:
                 batch.work.timing.learn(busy / 1e9, len(outcomes))
             self._ledger.accept(worker, batch, first, outcomes, plain=bool(flags & wire.PLAIN))
         if flags & wire.ANNOUNCED:

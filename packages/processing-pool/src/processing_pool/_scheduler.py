@@ -138,6 +138,12 @@ class Batch:
             yield Span(work, 0, 1, self.attempts, alone=alone)
 
     @property
+    def of_one_kind(self) -> bool:
+        """Whether all its tasks have one timing."""
+        singles = self.singles
+        return singles is None or len(singles) == 1 or len({work.timing for work in singles}) == 1
+
+    @property
     def seconds(self) -> float | None:
         """How long the rest will take, as far as is known."""
         cost = self.work.timing.cost
@@ -274,14 +280,16 @@ class Scheduler:
         if not queue:
             return None
         head = queue[0]
-        most = self._size(head, member)
-        if head.work.single:
+        work = head.work
+        if work.single:
+            singles = [work]
+            most = self._size(head, member) if len(queue) > 1 and head.single else 1
             queue.popleft()
-            singles = [head.work]
-            if most > 1 and head.single:
+            if most > 1:
                 self._gather(singles, head, most)
             batch = Batch(self._next_number(), head, singles, len(singles))
         else:
+            most = self._size(head, member)
             queue.popleft()
             count = head.count
             while count < most and queue and self._follows(queue[0], head, count):
@@ -289,7 +297,7 @@ class Scheduler:
             most = min(most, count)
             batch = Batch(self._next_number(), head, None, most)
             if most < count:
-                rest = Span(head.work, head.first + most, count - most, head.attempts)
+                rest = Span(work, head.first + most, count - most, head.attempts)
                 rest.alone = head.alone
                 queue.appendleft(rest)
         if member.quota is not None:

@@ -60,13 +60,14 @@ class Sender:
             self._send_two(worker, batch, first.kind, functions, payload)
             return
         which = None
+        calls = [payload]
         if len(singles) > 1:
             known = {first.function: 0}
             turns = [known.setdefault(each.function, len(known)) for each in singles]
             if len(known) > 1:
                 which = turns
                 functions = [(each.data, each.kept) for each in known]
-        calls = [each.payload for each in singles]
+            calls = [each.payload for each in singles]
         message = marshal.dumps((batch.number, first.kind, functions, which, calls))
         first.timing.size = len(message) / len(calls)
         worker.send(message)

@@ -26,8 +26,12 @@ LOOKS = 40
 # was in vain.
 LONG = 300e-6
 LOOKING_IN_VAIN = 30e-6
-# How much a new measurement counts.
-WEIGHT = 0.25
+# To wake a sleeper costs the other side a system call.
+WAKING = 5e-6
+# How much a new measurement counts that is above what is known, by how much at most it may be
+# above, and how much one counts that is below. A single long wait says little: many things make a
+# wait longer, few shorter. And a way that was unlucky when it was tried is not tried again soon.
+RISE, LEAST_STEP, FALL = 0.25, 20e-6, 0.5
 # A way that is worse so far is tried again after this many waits, twice as many each time.
 FIRST_TRIAL, LAST_TRIAL = 8, 512
 
@@ -79,10 +83,14 @@ class Patience:
         ``found``: without having slept.
         """
         cost = min(perf_counter() - start, LONG)
-        if way and not found:
-            cost += LOOKING_IN_VAIN
+        if not found:
+            cost += LOOKING_IN_VAIN if way else WAKING
         before = self._best()
-        self._costs[way] += WEIGHT * (cost - self._costs[way])
+        known = self._costs[way]
+        if cost > known:
+            self._costs[way] = known + RISE * min(cost - known, max(known, LEAST_STEP))
+        else:
+            self._costs[way] = known + FALL * (cost - known)
         if self._best() != before:
             self._interval = FIRST_TRIAL
 

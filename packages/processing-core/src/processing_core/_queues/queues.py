@@ -12,7 +12,8 @@ from processing_core._generic import TYPE_CHECKING, ItemT
 from processing_core._platform.awaiting import ready
 from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.shared_file import SharedFile
-from processing_core._ring.channel import FOR_MESSAGES, FOR_ROOM, moment
+from processing_core._ring.channel import moment
+from processing_core._ring.layout import FOR_MESSAGES, FOR_ROOM
 from processing_core._ring.messages import MessageChannel
 from processing_core._serialize.packer import Packer, register_carrier
 from processing_core._serialize.transfer import take_descriptor

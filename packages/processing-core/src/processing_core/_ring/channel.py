@@ -15,7 +15,6 @@ import sys
 import threading
 import time
 import weakref
-from time import perf_counter
 
 assert sys.platform != "win32"
 
@@ -24,7 +23,7 @@ from processing_core._clock import checked_timeout
 from processing_core._platform import holds
 from processing_core._platform.children import has_ended
 from processing_core._platform.mailbox import Mailbox
-from processing_core._platform.patience import BUDGETS, Patience, look
+from processing_core._platform.patience import Patience
 from processing_core._platform.polling import wait_for
 from processing_core._platform.pthreads import address_of, pthreads
 from processing_core._platform.record_locks import RecordLock
@@ -39,6 +38,10 @@ from processing_core._ring.layout import (
     BYTES_OUT,
     DONE,
     DOZING,
+    FOR_MESSAGES,
+    FOR_RECEIVER,
+    FOR_REPORTS,
+    FOR_ROOM,
     GETTERS,
     HEAD,
     JOINERS,
@@ -50,6 +53,7 @@ from processing_core._ring.layout import (
 from processing_core._ring.parcels import Label
 from processing_core._ring.ring import SPECIAL, Ring
 from processing_core._ring.sleepers import Sleepers
+from processing_core._ring.waiters import Waiter
 from processing_core.errors import InvalidArgument
 
 TYPE_CHECKING = False
@@ -60,10 +64,6 @@ if TYPE_CHECKING:
 __all__ = [
     "BELL",
     "CROWDED_LOOK_SECONDS",
-    "FOR_MESSAGES",
-    "FOR_RECEIVER",
-    "FOR_REPORTS",
-    "FOR_ROOM",
     "Channel",
     "moment",
     "patient",
@@ -74,17 +74,12 @@ FILE_BYTES = 1 << 36
 LEAST_FILE_BYTES = 1 << 20
 # How long a call that shall not wait waits for a guard nevertheless: its holder is at work.
 AT_ONCE_SECONDS = 5.0
-# How often to look for a message before looking at the clock.
-LOOKS = 40
 # A sleeper looks by itself after so long (seconds), in case one who was to wake it was killed; and
 # more often if the list of sleepers is full.
 LOOK_SECONDS = 1.0
 CROWDED_LOOK_SECONDS = 0.01
-# What sleepers wait for; the indexes of their lists and semaphores.
-FOR_MESSAGES, FOR_ROOM, FOR_REPORTS = range(3)
-# What a consumer that dozes sleeps on; it has one place.
-FOR_RECEIVER = 3
 BELL = b"!"
+LONGEST_PLAIN_SECONDS = 1e6
 # Two mutexes need stores to be seen in their order, which these processors promise.
 ORDERED = ("x86_64", "amd64", "i386", "i586", "i686")
 
@@ -363,14 +358,23 @@ class Channel:
         return box.fileno()
 
     def _wait(
-        self, attempt: Callable[[], bool], which: int, limit: float | None, failure: type[Exception]
+        self,
+        attempt: Callable[[], bool],
+        which: int,
+        limit: float | None,
+        failure: type[Exception],
+        begun: tuple[int, float] | None = None,
     ) -> None:
         """Call ``attempt`` with the guard held until it succeeds, sleeping in between.
+
+        ``begun`` is how the wait began if the caller has looked in vain: which way, and when.
 
         :raises failure: when that was not before ``limit`` (time.monotonic(); 0.0: at once)
         """
         waiter = Waiter(self, which)
-        if limit != 0.0 and which != FOR_REPORTS:
+        if begun is not None:
+            waiter.begun(*begun)
+        elif limit != 0.0 and which != FOR_REPORTS:
             waiter.look()
         try:
             while not waiter.own.run(attempt, patient(limit)):
@@ -448,108 +452,12 @@ class Channel:
         self._holder, self._token = self._token, None
 
 
-class Waiter:
-    """One call that waits, and its place among the sleepers.
-
-    ``own`` is the guard of what it tries to do, ``other`` the one of those who would wake it.
-    """
-
-    __slots__ = (
-        "_channel",
-        "_place",
-        "_start",
-        "_way",
-        "done",
-        "other",
-        "own",
-        "promising",
-        "semaphore",
-        "which",
-    )
-
-    def __init__(self, channel: Channel, which: int) -> None:
-        self._channel = channel
-        self._place: int | None = None
-        # How this wait began that there is still something to learn from.
-        self._start = 0.0
-        self._way = 0
-        self.which = which
-        self.semaphore: SemLock | None = None
-        self.done = False
-        if which == FOR_MESSAGES:
-            self.own, self.other = channel._getting, channel._putting
-            self.promising = channel._has_messages
-        elif which == FOR_ROOM:
-            self.own, self.other = channel._putting, channel._getting
-            self.promising = channel._has_room
-        else:
-            self.own = self.other = channel._getting
-            self.promising = channel._all_done
-
-    def look(self) -> None:
-        """Look for a while, if that pays: being woken takes longer."""
-        if self.promising():
-            return
-        patience = self._channel._patience[self.which]
-        start = perf_counter()
-        way = patience.begin()
-        if way and self._look_until(start + BUDGETS[way]):
-            patience.learn(way, start, found=True)
-        else:
-            self._start, self._way = start, way
-
-    def _look_until(self, end: float) -> bool:
-        if self.which != FOR_MESSAGES:
-            return look(self.promising, end)
-        words = self._channel._words
-        while perf_counter() < end:
-            for _ in range(LOOKS):
-                if words[HEAD] != words[TAIL]:
-                    return True
-        return False
-
-    def learn(self) -> None:
-        """After the first sleep."""
-        if self._start:
-            self._channel._patience[self.which].learn(self._way, self._start, found=False)
-            self._start = 0.0
-
-    def register(self, limit: float | None) -> bool:
-        """Go on the list, or stay there; False when there is something to do at once."""
-        return self.other.run(self._register, limit)
-
-    def _register(self) -> bool:
-        if self.promising():
-            return False
-        sleepers = self._channel._sleepers[self.which]
-        if self._place is None:
-            self._place = sleepers.register(self._channel._pid)
-            if self._place is not None:
-                self.semaphore = self._channel._semaphore(self.which, self._place, fresh=True)
-        else:
-            sleepers.sleep_again(self._place)
-        return True
-
-    def leave(self) -> None:
-        """Give the place up."""
-        if self._place is not None:
-            self.other.run(self._leave)
-
-    def _leave(self) -> None:
-        place, self._place = self._place, None
-        if (
-            place is not None
-            and self._channel._sleepers[self.which].leave(place)
-            and not self.done
-            and self.promising()
-        ):
-            self._channel._wake(self.which)  # what this one was woken for
-
-
 def moment(block: bool, timeout: float | None) -> float | None:
     """When a call gives up (time.monotonic()); 0.0 for at once, None for never."""
     if not block:
         return 0.0
+    if type(timeout) is float and 0.0 < timeout < LONGEST_PLAIN_SECONDS:
+        return time.monotonic() + timeout  # the usual case needs no closer look
     seconds = None if timeout is None else checked_timeout(timeout)
     if seconds is None:
         return None

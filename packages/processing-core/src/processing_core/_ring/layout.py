@@ -65,6 +65,10 @@ NEXT = 64
 # The lists of sleepers: SLEEPERS[0] begins the getters', and so on.
 SLEEPERS = (128, 192, 320)
 SLEEPER_SLOTS = 64
+# What sleepers wait for; the indexes of their lists and semaphores.
+FOR_MESSAGES, FOR_ROOM, FOR_REPORTS = range(3)
+# What a consumer that dozes sleeps on; it has one place.
+FOR_RECEIVER = 3
 
 # Byte offsets of what pthreads works on: the producers' mutex and the consumers'; the semaphores on
 # which getters, putters and joiners sleep, each on its own; the one of a consumer that dozes.

@@ -13,16 +13,27 @@ import queue
 import sys
 import time
 from collections import deque
+from time import perf_counter
 
 assert sys.platform != "win32"
 
 from processing_core._cpickle import loads
 from processing_core._generic import TYPE_CHECKING, Container, ItemT
 from processing_core._platform.mailbox import Mailbox
+from processing_core._platform.patience import BUDGETS
 from processing_core._platform.shared_file import SharedFile
-from processing_core._ring.channel import FOR_MESSAGES, moment, patient
+from processing_core._ring.channel import moment, patient
 from processing_core._ring.guards import DEADLOCK, TooLateError
-from processing_core._ring.layout import COUNT_ONE, GETTERS, HEAD, LOW_32, LOW_64, PUTTERS, TAIL
+from processing_core._ring.layout import (
+    COUNT_ONE,
+    FOR_MESSAGES,
+    GETTERS,
+    HEAD,
+    LOW_32,
+    LOW_64,
+    PUTTERS,
+    TAIL,
+)
 from processing_core._ring.parcel_channel import INLINE_BYTES, ParcelChannel
 from processing_core._ring.parcels import Parcel
 from processing_core._ring.ring import (
@@ -47,8 +58,8 @@ if TYPE_CHECKING:
 
 __all__ = ["MessageChannel"]
 
-# How often to look for a message at once, some two microseconds.
-FIRST_LOOKS = 40
+# How often to look for a message before looking at the clock, some two microseconds.
+LOOKS = 40
 # How long who tidies up waits for a producer (seconds).
 TIDY_SECONDS = 0.05
 
@@ -99,8 +110,9 @@ class MessageChannel(Container[ItemT], ParcelChannel):
 
         Whatever the pickling of the item raises is raised here, and nothing was put.
         """
-        if not self._direct or timeout is not None:
-            self._put_by_steps(obj, moment(block, timeout))
+        limit = None if block and timeout is None else moment(block, timeout)
+        if not self._direct:
+            self._put_by_steps(obj, limit)
             return
         data: bytes
         if type(obj) is bytes and len(obj) <= INLINE_BYTES:  # type: ignore[arg-type]
@@ -109,7 +121,7 @@ class MessageChannel(Container[ItemT], ParcelChannel):
             kind = PLAIN
             packed = pack(obj)
             if type(packed) is not bytes or len(packed) > INLINE_BYTES:
-                self._put_parcel(packed, None if block else 0.0)
+                self._put_parcel(packed, limit)
                 return
             data = packed
         # The hot path: Guard.run and Ring.push with nothing that is not needed here. Its invariant
@@ -120,7 +132,7 @@ class MessageChannel(Container[ItemT], ParcelChannel):
         try:
             code = self._trylock(key)
             if code:
-                code = self._putting.lock_after(code)
+                code = self._putting.lock_after(code, patient(limit))
             tail = words[0]  # TAIL
             position = self._position if tail == self._last_tail else self._find_end(tail)
             if position + need <= self._end and (position < KEPT_END or tail != words[8]):
@@ -134,6 +146,8 @@ class MessageChannel(Container[ItemT], ParcelChannel):
                 self._ring.push(data, kind)
             if words[16]:  # GETTERS
                 self._wake_getters()
+        except TooLateError:
+            raise queue.Full from None
         finally:
             if code != DEADLOCK:
                 self._unlock(key)
@@ -215,49 +229,48 @@ class MessageChannel(Container[ItemT], ParcelChannel):
 
         Whatever the unpickling of the item raises is raised here, and the item is gone.
         """
-        if not self._direct or timeout is not None or self._kept:
-            return self._get_by_steps(moment(block, timeout))  # type: ignore[no-any-return]
+        limit = None if block and timeout is None else moment(block, timeout)
+        if not self._direct or self._kept:
+            return self._get_by_steps(limit)  # type: ignore[no-any-return]
         data: Message | None = None
         loading, word = False, PLAIN
+        begun = None
         try:
             # The hot path: Guard.run and Ring.pop with nothing that is not needed here. Its
             # invariant is theirs: until the store to HEAD the message is in the queue, from then on
             # it is in ``data``, and if a signal handler raises it is kept.
             words, key = self._words, self._get_key
-            if block and words[8] == words[0]:  # HEAD, TAIL
-                # One who is as fast as the producers finds nothing now and then, and something a
-                # moment later: everything that _wait() prepares would take longer.
-                for _ in range(FIRST_LOOKS):
-                    if words[8] != words[0]:
-                        break
-            code = 0
-            try:
-                code = self._trylock(key)
-                if code:
-                    code = self._getting.lock_after(code, None if block else patient(0.0))
-                head = words[8]
-                if head != words[0]:
-                    position = (head & LOW_32) << 4
-                    word = words[position >> 3]
-                    if word <= LOW_KINDS:
-                        position += 8
-                        length = word & LENGTH
-                        data = self._memory[position : position + length]
-                        words[8] = head + (length + 23 >> 4) + COUNT_ONE & LOW_64
-                        if words[24]:  # PUTTERS
-                            self._wake_putters()
-                        if position >= KEPT_END and words[8] == words[0]:
-                            self._tidy()
-                    else:
-                        word = PLAIN
-                        data = self._take()
-            finally:
-                if code != DEADLOCK:
-                    self._unlock(key)
+            if words[8] == words[0] and limit != 0.0:  # HEAD, TAIL
+                begun = self._look()
+            if begun is None:
+                code = 0
+                try:
+                    code = self._trylock(key)
+                    if code:
+                        code = self._getting.lock_after(code, patient(limit))
+                    head = words[8]
+                    if head != words[0]:
+                        position = (head & LOW_32) << 4
+                        word = words[position >> 3]
+                        if word <= LOW_KINDS:
+                            position += 8
+                            length = word & LENGTH
+                            data = self._memory[position : position + length]
+                            words[8] = head + (length + 23 >> 4) + COUNT_ONE & LOW_64
+                            if words[24]:  # PUTTERS
+                                self._wake_putters()
+                            if position >= KEPT_END and words[8] == words[0]:
+                                self._tidy()
+                        else:
+                            word = PLAIN
+                            data = self._take()
+                finally:
+                    if code != DEADLOCK:
+                        self._unlock(key)
             if word >= RAW:
                 return data  # type: ignore[return-value]
-            if data is None:
-                data = self._wait_and_take(None if block else 0.0)
+            if data is None:  # perhaps another was quicker
+                data = self._wait_and_take(limit, begun)
             loading = True
             if type(data) is bytes:
                 return loads(data)  # type: ignore[no-any-return]
@@ -269,6 +282,28 @@ class MessageChannel(Container[ItemT], ParcelChannel):
                 (data,) if word >= RAW and data is not None else data, error, loading=loading
             )
             raise
+
+    def _look(self) -> tuple[int, float] | None:
+        """Look for a message for as long as that pays; how the wait began if none has come.
+
+        One who is as fast as the producers finds nothing now and then, and something a moment
+        later: everything else that a wait takes would take longer.
+        """
+        words = self._words
+        for _ in range(LOOKS):
+            if words[8] != words[0]:  # HEAD, TAIL
+                return None
+        patience = self._patience[FOR_MESSAGES]
+        start = perf_counter()
+        way = patience.begin()
+        if way:
+            end = start + BUDGETS[way]
+            while perf_counter() < end:
+                for _ in range(LOOKS):
+                    if words[8] != words[0]:
+                        patience.learn(way, start, found=True)
+                        return None
+        return way, start
 
     def _keep(self, data: Message | None, error: BaseException, *, loading: bool) -> None:
         """Keep a message that was taken, unless the error is its own."""
@@ -320,7 +355,9 @@ class MessageChannel(Container[ItemT], ParcelChannel):
         except TooLateError:
             return
 
-    def _wait_and_take(self, limit: float | None) -> Message:
+    def _wait_and_take(
+        self, limit: float | None, begun: tuple[int, float] | None = None
+    ) -> Message:
         taken: list[Message] = []
 
         def attempt() -> bool:
@@ -330,7 +367,7 @@ class MessageChannel(Container[ItemT], ParcelChannel):
             return data is not None
 
         try:
-            self._wait(attempt, FOR_MESSAGES, limit, queue.Empty)
+            self._wait(attempt, FOR_MESSAGES, limit, queue.Empty, begun)
         except BaseException:
             self._kept.extend(taken)
             raise

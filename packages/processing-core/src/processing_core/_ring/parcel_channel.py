@@ -14,9 +14,9 @@ from processing_core._platform import holds
 from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.rights import MOST_DESCRIPTORS
 from processing_core._platform.shared_file import SharedFile
-from processing_core._ring.channel import CROWDED_LOOK_SECONDS, FOR_ROOM, Channel, patient
+from processing_core._ring.channel import CROWDED_LOOK_SECONDS, Channel, patient
 from processing_core._ring.guards import TooLateError
-from processing_core._ring.layout import GETTERS, TAIL
+from processing_core._ring.layout import FOR_ROOM, GETTERS, TAIL
 from processing_core._ring.parcels import (
     NO_BLOCK,
     Label,

@@ -15,10 +15,18 @@ assert sys.platform != "win32"
 
 from processing_core._clock import checked_timeout
 from processing_core._generic import TYPE_CHECKING, Container, ItemT
-from processing_core._platform.patience import BUDGETS
-from processing_core._ring.channel import FOR_MESSAGES, FOR_RECEIVER, LOOK_SECONDS, LOOKS
+from processing_core._ring.channel import LOOK_SECONDS
 from processing_core._ring.guards import TooLateError
-from processing_core._ring.layout import ATTENTION, DOZING, GETTERS, HEAD, PUTTERS, TAIL
+from processing_core._ring.layout import (
+    ATTENTION,
+    DOZING,
+    FOR_MESSAGES,
+    FOR_RECEIVER,
+    GETTERS,
+    HEAD,
+    PUTTERS,
+    TAIL,
+)
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -121,11 +129,8 @@ class Receiver(Container[ItemT]):
         if seconds == 0.0:
             return False
         limit = None if seconds is None else time.monotonic() + seconds
-        patience = self._channel._patience[FOR_MESSAGES]
-        start = perf_counter()
-        way = patience.begin() if self._look else 0
-        if way and self._look_until(start + BUDGETS[way]):
-            patience.learn(way, start, found=True)
+        begun = self._channel._look() if self._look else (0, perf_counter())
+        if begun is None:
             return True
         learnt = False
         doze = self._doze
@@ -143,19 +148,11 @@ class Receiver(Container[ItemT]):
                 stop = self._listen_and_sleep(left)
             if not learnt:
                 learnt = True
-                patience.learn(way, start, found=False)
+                self._channel._patience[FOR_MESSAGES].learn(*begun, found=False)
             if self.ready():
                 return True
             if stop:
                 return False
-
-    def _look_until(self, end: float) -> bool:
-        words = self._words
-        while perf_counter() < end:
-            for _ in range(LOOKS):
-                if words[HEAD] != words[TAIL]:
-                    return True
-        return False
 
     def _listen_and_sleep(self, left: float) -> bool | None:
         channel, words = self._channel, self._words
