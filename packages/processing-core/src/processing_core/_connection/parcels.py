@@ -255,11 +255,15 @@ class ParcelSocket:
                 _unshared.add(self)
                 raise
         # A thread that has the lock, or that we are a signal handler of, has what is held as well.
-        if self._pid == os.getpid() and self._receiving.acquire(blocking=False):
+        if self._pid == os.getpid():
+            taken: list[bool] = []
             try:
-                self._lay_held_aside()
+                taken += map(self._receiving.acquire, (False,))  # see NetworkConnection.poll
+                if taken[0]:
+                    self._lay_held_aside()
             finally:
-                self._receiving.release()
+                if True in taken:
+                    self._receiving.release()
 
     def _drop_inherited(self) -> None:
         """Begin with parcels; after a fork anew, without all that the parent had under way."""

@@ -389,15 +389,20 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         lock = self._lock(receiving=True)
         # Another thread may be receiving, for however long.
         left = deadline.seconds()
-        if not lock.acquire(timeout=-1 if left is None else min(left, threading.TIMEOUT_MAX)):
-            return False
+        seconds = -1 if left is None else min(left, threading.TIMEOUT_MAX)
+        taken: list[bool] = []
         try:
+            # In one step of C: a signal handler that raises finds the lock noted, or not taken.
+            taken += map(lock.acquire, (True,), (seconds,))
+            if not taken[0]:
+                return False
             while not self._look():
                 self._acknowledge()
                 if not wait_for_socket(self.fileno(), deadline.seconds()):
                     return False
         finally:
-            lock.release()
+            if True in taken:
+                lock.release()
         return True
 
     # For coroutines

@@ -38,10 +38,12 @@ async def send(connection: NetworkConnection[Any, Any], pieces: Pieces) -> None:
     try:
         while True:
             lock = connection._lock(receiving=False)
-            if not lock.acquire(blocking=False):
-                await _pause()
-                continue
+            taken: list[bool] = []
             try:
+                taken += map(lock.acquire, (False,))  # see NetworkConnection.poll
+                if not taken[0]:
+                    await _pause()
+                    continue
                 if begun and connection._unsent is not message:
                     return  # the next sender has completed it
                 if not begun and connection._go_on():
@@ -54,7 +56,8 @@ async def send(connection: NetworkConnection[Any, Any], pieces: Pieces) -> None:
                     error.errno, "the other end of the connection is closed"
                 ) from None
             finally:
-                lock.release()
+                if True in taken:
+                    lock.release()
             await ready(connection.fileno(), writable=True)
     except BaseException as error:
         if begun and connection._unsent is message:
@@ -79,14 +82,17 @@ async def _complete(connection: NetworkConnection[Any, Any]) -> None:
     with suppress(OSError):
         while True:
             lock = connection._lock(receiving=False)
-            if not lock.acquire(blocking=False):
-                await _pause()
-                continue
+            taken: list[bool] = []
             try:
+                taken += map(lock.acquire, (False,))  # see NetworkConnection.poll
+                if not taken[0]:
+                    await _pause()
+                    continue
                 if connection._go_on():
                     return
             finally:
-                lock.release()
+                if True in taken:
+                    lock.release()
             await ready(connection.fileno(), writable=True)
 
 
@@ -94,16 +100,19 @@ async def receive(connection: NetworkConnection[Any, Any]) -> bytes | bytearray:
     """Receive a message, once it is whole."""
     while True:
         lock = connection._lock(receiving=True)
-        if not lock.acquire(blocking=False):
-            await _pause()
-            continue
+        taken: list[bool] = []
         try:
+            taken += map(lock.acquire, (False,))
+            if not taken[0]:
+                await _pause()
+                continue
             if connection._look():
                 connection._raise_failure()
                 return connection._inbox.take()
             connection._acknowledge()
         finally:
-            lock.release()
+            if True in taken:
+                lock.release()
         await ready(connection.fileno())
 
 

@@ -246,10 +246,13 @@ class Listener:
         self._check_process()
         selector = self._selector or self._select()
         # If another thread has the lock, it is in accept() and looks after the guests.
-        if self._lock.acquire(blocking=False):
-            try:
+        taken: list[bool] = []
+        try:
+            taken += map(self._lock.acquire, (False,))
+            if taken[0]:
                 self._move_guests(selector)
-            finally:
+        finally:
+            if True in taken:
                 self._lock.release()
         number: int = getattr(selector, "fileno", self._socket.fileno)()
         return number
@@ -270,9 +273,14 @@ class Listener:
             raise OSError("the listener is closed")
         self._check_process()
         left = deadline.seconds()
-        if not self._lock.acquire(timeout=-1 if left is None else min(left, LONGEST_WAIT)):
-            raise TimeoutError("no client has come")
+        taken: list[bool] = []
         try:
+            # In one step of C: a signal handler that raises finds the lock noted, or not taken.
+            taken += map(
+                self._lock.acquire, (True,), (-1 if left is None else min(left, LONGEST_WAIT),)
+            )
+            if not taken[0]:
+                raise TimeoutError("no client has come")
             first = True
             while not self._results:
                 if self._closed:
@@ -283,7 +291,8 @@ class Listener:
                 self._attend(deadline)
             result, address = self._results.popleft()
         finally:
-            self._lock.release()
+            if True in taken:
+                self._lock.release()
         if isinstance(result, Exception):
             raise result
         self._last_accepted = address or None

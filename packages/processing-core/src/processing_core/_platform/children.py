@@ -130,12 +130,17 @@ class DirectChild(_Child):
                 self._witness = None
 
     def poll(self) -> int | None:
-        if self._code is None and self._lock.acquire(blocking=False):
-            # Whoever else holds the lock is about to learn the exit code.
+        if self._code is None:
+            taken: list[bool] = []
             try:
-                return self._reap(os.WNOHANG)
+                # In one step of C: a signal handler that raises finds the lock noted, or not taken.
+                taken += map(self._lock.acquire, (False,))
+                # Whoever else holds the lock is about to learn the exit code.
+                if taken[0]:
+                    return self._reap(os.WNOHANG)
             finally:
-                self._lock.release()
+                if True in taken:
+                    self._lock.release()
         return self._code
 
     def wait(self, timeout: float | None) -> int | None:
@@ -193,15 +198,18 @@ class ServedChild(_Child):
         return self._open_status() if self._pidfd is None else self._pidfd
 
     def poll(self) -> int | None:
-        if self._code is None and self._lock.acquire(blocking=False):
+        if self._code is None:
+            taken: list[bool] = []
             try:
+                taken += map(self._lock.acquire, (False,))
                 # Once the child has ended, the server tells at once: who was told so by the
                 # sentinel is to be told the exit code, too.
-                ended = wait_for(self.sentinel, 0)
+                ended = taken[0] and wait_for(self.sentinel, 0)
                 if ended and wait_for(self._open_status(), SERVER_ANSWER_SECONDS):
                     return self._read_status()
             finally:
-                self._lock.release()
+                if True in taken:
+                    self._lock.release()
         return self._code
 
     def wait(self, timeout: float | None) -> int | None:

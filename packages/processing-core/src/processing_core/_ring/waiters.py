@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import sys
 from time import perf_counter
+
+assert sys.platform != "win32"
 
 from processing_core._platform.patience import BUDGETS, look
 from processing_core._ring.layout import FOR_MESSAGES, FOR_ROOM
