@@ -36,7 +36,7 @@ if sys.platform != "win32":
     from processing_core._platform.patience import Patience
     from processing_core._platform.pthreads import pthreads
     from processing_core._platform.shared_file import SharedFile
-    from processing_core._platform.signals import block_interrupts, restore_mask
+    from processing_core._platform.signals import block_interrupts, handle_interrupts, restore_mask
     from processing_core._ring.messages import MessageChannel
     from processing_core._ring.receiver import Receiver
     from processing_core._sync.semaphores import (
@@ -66,6 +66,7 @@ if sys.platform != "win32":
         "cgroup_folders",
         "dumps",
         "features",
+        "handle_interrupts",
         "is_starting_child",
         "load_failure",
         "loads",

@@ -9,13 +9,15 @@ import time
 
 assert sys.platform != "win32"
 
+from processing_pool import _wire as wire
 from processing_pool._process import Recipe, Worker
 from processing_pool._scheduler import Scheduler
-from processing_pool._stats import Counts
+from processing_pool._stats import Counts, PoolStats, WorkerStats, copied
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from collections.abc import Iterator
+    from typing import Any
 
 __all__ = ["Crew"]
 
@@ -112,6 +114,42 @@ class Crew:
             worker = self.workers.get(self.ended.pop())
             if worker is not None:
                 yield worker
+
+    # For other threads
+
+    def where(self, work: Any) -> tuple[int, float] | None:
+        """The process that runs a task now, and since when (time.monotonic()); None if none."""
+        for worker in copied(self.workers.values()):
+            position = worker.position
+            since = worker.running_since()
+            batch = worker.member.find(position >> wire.OFFSET_BITS)
+            offset = position & wire.OFFSET_MASK
+            if batch is not None and offset < batch.count and batch.task(offset)[0] is work:
+                return worker.pid, since
+        return None
+
+    def stats(self) -> PoolStats:
+        """What the pool is doing at this moment."""
+        now = time.monotonic()
+        workers = copied(self.workers.values())
+        shown = []
+        for worker in workers:
+            age = max(now - worker.began, 1e-9)
+            busy = worker.busy
+            if worker.member.batches:
+                busy += max(0.0, now - worker.heard)
+            share = min(1.0, busy / age)
+            shown.append(WorkerStats.of(worker.number, worker.pid, share, worker.done))
+        running = sum(
+            batch.count - batch.received
+            for worker in workers
+            for batch in copied(worker.member.batches)
+        )
+        scheduler = self.scheduler
+        waiting = sum(span.count for span in copied(scheduler.queue))
+        return PoolStats.of(self.counts, scheduler.retried, waiting, running, shown)
+
+    # The end
 
     def disband(self) -> None:
         """Give up what workers are made of. No more can be started then."""

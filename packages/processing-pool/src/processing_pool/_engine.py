@@ -7,7 +7,6 @@ others want of it are commands, which it carries out in turn.
 
 from __future__ import annotations
 
-import contextlib
 import os
 import select
 import sys
@@ -21,6 +20,7 @@ assert sys.platform != "win32"
 from processing_core import ClosedError, MisuseError, Pipe, RemoteError, SimpleQueue
 from processing_core.lowlevel import at_exit, load_failure
 from processing_pool import _wire as wire
+from processing_pool._alarm import Alarm
 from processing_pool._crew import Crew
 from processing_pool._functions import Functions
 from processing_pool._hearing import Hearing, Ledger
@@ -30,7 +30,7 @@ from processing_pool._process import Recipe
 from processing_pool._results import Failure
 from processing_pool._sending import Sender
 from processing_pool._stacks import ask_for_stacks
-from processing_pool._stats import PoolStats, WorkerStats, copied
+from processing_pool._stats import copied
 from processing_pool._worker import Orders
 from processing_pool.errors import TaskCancelled, WorkerLost
 
@@ -43,6 +43,7 @@ if TYPE_CHECKING:
     from processing_pool._abc import Open
     from processing_pool._options import Options
     from processing_pool._process import Worker
+    from processing_pool._stats import PoolStats
 
 
 __all__ = ["ProcessEngine"]
@@ -56,6 +57,9 @@ MOST_KILLED_STARTS = 50
 LANE_TASK_SECONDS = 0.0002
 LANE_WAIT_SECONDS = 0.001
 LANE_SECONDS = 1.0
+# The first caller waits for so long, since the workers are just starting: meanwhile the thread need
+# not run, for which it would have to compete with them.
+FIRST_WAIT_SECONDS = 0.005
 # After so long (seconds) it is tried again to start a worker, when there was no room for one.
 START_AGAIN_SECONDS = 0.5
 
@@ -63,7 +67,7 @@ START_AGAIN_SECONDS = 0.5
 class ProcessEngine:
     """Runs tasks in worker processes."""
 
-    def __init__(  # noqa: PLR0915 - it makes everything that the pool has
+    def __init__(
         self,
         processes: int,
         context: str | StartsProcesses | None,
@@ -96,10 +100,11 @@ class ProcessEngine:
         # Who holds it drives the pool: the thread, or for a moment who calls ``run``.
         self._driving = threading.Lock()
         self._in_lane = False
+        # The thread begins when there is something for it to do; until then it counts as resting.
+        self._begun = False
+        self._beginning = threading.RLock()
         self._has_lane = most_tasks is None and most_memory is None and most_seconds is None
-        self._resting = False
-        # While it is held, the descriptor to wake it by stays.
-        self._ringing = threading.Lock()
+        self._resting = True
         # What it is made of.
         results: SimpleQueue[Any] = SimpleQueue()
         self._stacks, stacks_writer = Pipe(duplex=False)
@@ -122,28 +127,23 @@ class ProcessEngine:
         self._hearing = Hearing(self._crew, self._ledger, results, self._sleep)
         self._sender = Sender(self._crew, self.functions, self._ledger)
         self._overseer = Overseer(self._crew, self._hearing, limits=options.timeout is not None)
-        self._wake_reader, self._wake_writer = os.pipe()
-        os.set_blocking(self._wake_reader, False)
-        os.set_blocking(self._wake_writer, False)
-        self._crew.poller.register(self._wake_reader, select.POLLIN)
-        self._crew.rest_poller.register(self._wake_reader, select.POLLIN)
+        self._alarm = Alarm()
+        self._crew.poller.register(self._alarm.descriptor, select.POLLIN)
+        self._crew.rest_poller.register(self._alarm.descriptor, select.POLLIN)
         self._crew.poller.register(self._hearing.descriptor, select.POLLIN)
         self._start_again: float | None = None
         self._thread = threading.Thread(
             target=self._run, name=f"PoolThread-{self._pid}", daemon=True
         )
-        # Whoever has it owns what there is: the thread, or who makes the pool and was interrupted,
-        # perhaps when the thread was just being started.
+        # Who has it drives the pool to its end: the thread or, if that never began, a joiner.
         self._ownership = threading.Lock()
+        self._owner: int | None = None
+        self._ended = threading.Event()
         self._at_exit = at_exit(self._end_at_exit)
         try:
             self._crew.start(processes)
-            self._thread.start()
         except BaseException:
-            if self._ownership.acquire(blocking=False):
-                self._finish()
-            else:
-                self._end_at_exit()
+            self._finish()
             raise
 
     # For other threads
@@ -154,7 +154,7 @@ class ProcessEngine:
 
     @property
     def is_current_thread(self) -> bool:
-        return threading.current_thread() is self._thread
+        return threading.get_ident() == self._owner
 
     def check_open(self) -> None:
         if self._pid != os.getpid():
@@ -169,6 +169,8 @@ class ProcessEngine:
         self._queue.append(span)
         # After the append: the thread, which forgets the news before it looks, finds it.
         self._news = True
+        if not self._begun:
+            self._begin()
         if self._asleep:
             self._ring()
         if self._finished:
@@ -179,8 +181,18 @@ class ProcessEngine:
 
     def wake(self) -> None:
         self._news = True
+        if not self._begun:
+            self._begin()
         if self._asleep:
             self._ring()
+
+    def _begin(self) -> None:
+        """Start the thread, unless another caller has, or has needed none."""
+        with self._beginning:
+            if not (self._begun or self._finished):
+                if not self._thread.is_alive():
+                    self._thread.start()
+                self._begun = True
 
     def _command(self, function: Callable[[], object]) -> None:
         self._commands.append(function)
@@ -188,29 +200,33 @@ class ProcessEngine:
 
     def _ring(self) -> None:
         self._asleep = False
-        with self._ringing:
-            if self._wake_writer >= 0:
-                with contextlib.suppress(BlockingIOError):  # there is enough in it to wake it
-                    os.write(self._wake_writer, b"!")
+        self._alarm.ring()
 
     def withdraw(self, work: Any) -> None:
         if not self.is_foreign:
             self._command(lambda: self._overseer.withdraw(work))
 
     def where(self, work: Any) -> tuple[int, float] | None:
-        for worker in copied(self._crew.workers.values()):
-            position = worker.position
-            since = worker.running_since()
-            batch = worker.member.find(position >> wire.OFFSET_BITS)
-            offset = position & wire.OFFSET_MASK
-            if batch is not None and offset < batch.count and batch.task(offset)[0] is work:
-                return worker.pid, since
-        return None
+        return self._crew.where(work)
 
     def close(self) -> None:
         if not self.is_foreign:
             self.closed = True
-            self.wake()
+            if self._begun or not self._stop_without_the_thread():
+                self.wake()
+
+    def _stop_without_the_thread(self) -> bool:
+        """Tell the workers to end, if there is nothing else to do; whether that is so."""
+        taken: list[bool] = []
+        try:
+            taken += map(self._driving.acquire, (False,))
+            done = taken[0] and self._resting and self._is_done()
+            if done:
+                self._stop_workers()
+        finally:
+            if True in taken:
+                self._driving.release()
+        return done
 
     def terminate(self) -> None:
         if not self.is_foreign:
@@ -222,35 +238,34 @@ class ProcessEngine:
             return
         for each in copied(self._open):
             each.take_all(endless=endless)
-        self._thread.join()
+        self._wait_for_the_end()
 
     def _end_at_exit(self) -> None:
-        self.terminate()
-        self._thread.join()
+        self.closed = self._terminating = True
+        if self._begun:
+            self.wake()
+        self._wait_for_the_end()
+
+    def _wait_for_the_end(self) -> None:
+        taken: list[bool] = []
+        try:
+            if not self._begun:
+                taken += map(self._ownership.acquire, (False,))
+            if True in taken:
+                self._drive()
+        finally:
+            if True in taken:
+                self._finish()
+        self._ended.wait()
+        if self._begun:
+            self._thread.join()
 
     def resize(self, processes: int) -> None:
         self.processes = processes
         self._command(self._fit)
 
     def stats(self) -> PoolStats:
-        now = time.monotonic()
-        workers = copied(self._crew.workers.values())
-        shown = []
-        for worker in workers:
-            age = max(now - worker.began, 1e-9)
-            busy = worker.busy
-            if worker.member.batches:
-                busy += max(0.0, now - worker.heard)
-            share = min(1.0, busy / age)
-            shown.append(WorkerStats.of(worker.number, worker.pid, share, worker.done))
-        running = sum(
-            batch.count - batch.received
-            for worker in workers
-            for batch in copied(worker.member.batches)
-        )
-        waiting = sum(span.count for span in copied(self._queue))
-        retried = self._scheduler.retried
-        return PoolStats.of(self._crew.counts, retried, waiting, running, shown)
+        return self._crew.stats()
 
     def dump_stacks(self) -> dict[int, str]:
         with self._asking:
@@ -267,14 +282,7 @@ class ProcessEngine:
         if not self._ownership.acquire(blocking=False):
             return
         try:
-            self._take_over()
-            while not self._terminating and not self._is_done():
-                if self._may_rest():
-                    self._rest()
-                else:
-                    self._step()
-            if not self._terminating:
-                self._stop_all()
+            self._drive()
         except BaseException as error:  # noqa: BLE001 - the pool must not hang for it
             message = f"the pool's thread failed: {error!r}"
             self._break(lambda: RemoteError(message))
@@ -283,6 +291,19 @@ class ProcessEngine:
             )
         finally:
             self._finish()
+
+    def _drive(self) -> None:
+        """Have all tasks done and the workers stopped; for who has the ownership."""
+        self._owner = threading.get_ident()
+        self._resting = False
+        self._take_over()
+        while not self._terminating and not self._is_done():
+            if self._may_rest():
+                self._rest()
+            else:
+                self._step()
+        if not self._terminating:
+            self._stop_all()
 
     def _is_done(self) -> bool:
         """Whether nobody can want anything any more."""
@@ -332,8 +353,8 @@ class ProcessEngine:
         self._driving.release()
         try:
             has_news = self._queue or self._commands or self._news or self._terminating
-            if not has_news and self._wake_reader in self._crew.rest():
-                os.read(self._wake_reader, 4096)
+            if not has_news and self._alarm.descriptor in self._crew.rest():
+                self._alarm.silence()
         finally:
             self._asleep = self._resting = False
             self._take_over()
@@ -369,6 +390,8 @@ class ProcessEngine:
                 for member, batch in self._scheduler.assign():
                     self._sender.send(self._crew.workers[member.number], batch)
                 self._hearing.receive_one(LANE_WAIT_SECONDS)
+                if not self._begun:
+                    self._hear_workers_begin(result)
             else:
                 self.submit(result)
         except BaseException:
@@ -380,6 +403,11 @@ class ProcessEngine:
             self._driving.release()
             if not result.over:
                 self.wake()
+
+    def _hear_workers_begin(self, result: Any) -> None:
+        end = time.monotonic() + FIRST_WAIT_SECONDS
+        while not (result.over or self._begun) and (left := end - time.monotonic()) > 0:
+            self._hearing.receive_one(left)
 
     def _is_at_rest(self) -> bool:
         """Whether the thread rests, with nothing to do: asked when that cannot change."""
@@ -397,8 +425,8 @@ class ProcessEngine:
         try:
             if self._has_news():
                 return True
-            if self._wake_reader in self._crew.poll(seconds):
-                os.read(self._wake_reader, 4096)
+            if self._alarm.descriptor in self._crew.poll(seconds):
+                self._alarm.silence()
         finally:
             self._asleep = False
         # A submitter that was interrupted may have appended and said nothing.
@@ -539,14 +567,18 @@ class ProcessEngine:
 
     def _stop_all(self) -> None:
         """All is done, so the workers may go."""
-        for worker in self._crew.workers.values():
-            worker.words[wire.LIMIT] = 0
-            worker.stop()
+        self._stop_workers()
         while self._crew.workers and not self._terminating:
             self._news = False
             self._hearing.receive(None)
             for worker in self._crew.take_ended():
                 self._crew.let_go(worker)
+
+    def _stop_workers(self) -> None:
+        for worker in self._crew.workers.values():
+            if not worker.stopping:
+                worker.words[wire.LIMIT] = 0
+                worker.stop()
 
     def _finish(self) -> None:
         try:
@@ -558,12 +590,10 @@ class ProcessEngine:
             self._hearing.close()
             self._crew.disband()
             self._at_exit.cancel()
+            self._ended.set()
 
     def _close_descriptors(self) -> None:
-        with self._ringing:
-            writer, self._wake_writer = self._wake_writer, -1
-            os.close(writer)
-        os.close(self._wake_reader)
+        self._alarm.close()
         with self._asking:
             self._stacks.close()
             self._stacks_writer.close()

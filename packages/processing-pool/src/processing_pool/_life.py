@@ -120,7 +120,10 @@ class Life:
 
     def __del__(self) -> None:
         engine = self._engine
-        if engine is None or engine.is_foreign or engine.closed:
+        if engine is None or engine.is_foreign:
+            return
+        if engine.closed:
+            engine.wake()  # nobody has joined, so the workers are looked after by the thread
             return
         engine.terminate()
         warnings.warn(f"unclosed {self!r}", ResourceWarning, source=self, stacklevel=2)

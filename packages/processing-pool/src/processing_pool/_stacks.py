@@ -26,19 +26,16 @@ __all__ = ["ask_for_stacks", "show_stacks_on_signal"]
 # How long a worker gets to begin, and how long it may be silent before it counts as done (seconds).
 ANSWER_SECONDS = 1.0
 SILENCE_SECONDS = 0.03
-
-
-def _signal() -> signal.Signals | int:
-    # One that no program is likely to use itself.
-    if sys.platform == "linux":
-        return signal.SIGRTMAX - 3
-    else:
-        return signal.SIGUSR2
+# One that no program is likely to use itself. A plain number: see processing_core.lowlevel.
+if sys.platform == "linux":
+    SIGNAL = int(signal.SIGRTMAX) - 3
+else:
+    SIGNAL = int(signal.SIGUSR2)
 
 
 def show_stacks_on_signal(writer: Connection[Any, Any]) -> None:
     """In a worker: from now on the signal has the stacks written to the pipe."""
-    faulthandler.register(_signal(), file=writer.fileno(), all_threads=True, chain=False)
+    faulthandler.register(SIGNAL, file=writer.fileno(), all_threads=True, chain=False)
 
 
 def ask_for_stacks(pid: int, reader: Connection[Any, Any]) -> str:
@@ -49,7 +46,7 @@ def ask_for_stacks(pid: int, reader: Connection[Any, Any]) -> str:
     while poller.poll(0):
         os.read(descriptor, 1 << 16)  # what came too late to be read before
     try:
-        os.kill(pid, _signal())
+        os.kill(pid, SIGNAL)
     except ProcessLookupError:
         return ""
     limit = time.monotonic() + ANSWER_SECONDS

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import marshal
-import signal
 import sys
 import threading
 import time
@@ -13,6 +12,7 @@ assert sys.platform != "win32"
 from processing_core import RemoteError, SerializationError
 from processing_core.lowlevel import (
     PickleBuffer,
+    handle_interrupts,
     load_failure,
     loads,
     pack_failure,
@@ -116,9 +116,7 @@ def serve(
     # It is not ignored, unless it was before: programs that tasks start would inherit that, while
     # a handler ends with exec.
     _interrupts.clear()  # a fork of a worker is another worker
-    if signal.getsignal(signal.SIGINT) != signal.SIG_IGN:
-        signal.signal(signal.SIGINT, _note_interrupt)
-    signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGINT])
+    handle_interrupts(_note_interrupt)
     show_stacks_on_signal(orders.stacks)
     block.words()[wire.CLOCK] = time.monotonic_ns()
     worker = _Worker(number, tasks, results, block, orders)

@@ -515,22 +515,28 @@ def _hook_into_forks() -> None:
         _lifecycle.on_fork(_before_fork, _after_fork_in_parent, _after_fork_in_child)
 
 
+# Those that a child which is being forked inherits. What runs after a fork copies the memory that
+# it touches, so it does not go through the weak dictionary.
+_forking: list[Arena] = []
+
+
 def _before_fork() -> None:
-    for arena in list(_arenas.values()):
+    _forking[:] = _arenas.values()
+    for arena in _forking:
         arena.before_fork()
 
 
 def _after_fork_in_parent() -> None:
-    for arena in list(_arenas.values()):
-        arena.after_fork_in_parent()
+    while _forking:
+        _forking.pop().after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:
     _Own.arenas = []
     _Own.kept = []
     _Own.lock = threading.RLock()
-    for arena in list(_arenas.values()):
-        arena.after_fork_in_child()
+    while _forking:
+        _forking.pop().after_fork_in_child()
 
 
 # Pickling

@@ -29,11 +29,14 @@ if sys.platform == "win32":
         return False
 else:
     import fcntl
+    import select
 
     def hung_up(lifeline: int) -> bool:
         """Whether the parent is gone."""
         # Nothing is written to the lifeline of a process that runs: it is readable when hung up.
-        return wait_for(lifeline, 0)
+        poller = select.poll()
+        poller.register(lifeline, select.POLLIN)
+        return bool(poller.poll(0))
 
     def given_up(lifeline: int) -> bool:
         """Whether the start of this process has failed, in the eyes of who started it.

@@ -1,7 +1,8 @@
-"""Owns blocking signals for the calling thread.
+"""Owns what a start does with signals: blocking them for the calling thread, and handling SIGINT.
 
-As ``signal.pthread_sigmask`` does, but that makes an enum of each number in the masks, which takes
-twenty times as long as the system call; and a start blocks and unblocks more than once.
+As the functions of ``signal`` do, but those make an enum of each number, which takes twenty times
+as long as the system call; and a start needs several, half of them in a child that has to copy
+whatever memory it touches.
 """
 
 from __future__ import annotations
@@ -12,16 +13,22 @@ assert sys.platform != "win32"
 
 from _signal import (  # type: ignore[import-not-found] # typeshed has only what signal makes of it
     SIG_BLOCK,
+    SIG_IGN,
     SIG_SETMASK,
+    SIG_UNBLOCK,
     SIGINT,
+    getsignal,
     pthread_sigmask,
+    signal,
 )
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from collections.abc import Set as AbstractSet
+    from types import FrameType
 
-__all__ = ["block_interrupts", "restore_mask"]
+__all__ = ["block_interrupts", "handle_interrupts", "restore_mask"]
 
 
 def block_interrupts() -> set[int]:
@@ -32,3 +39,13 @@ def block_interrupts() -> set[int]:
 def restore_mask(mask: AbstractSet[int]) -> None:
     """Block what was blocked before, and nothing else."""
     pthread_sigmask(SIG_SETMASK, mask)
+
+
+def handle_interrupts(handler: Callable[[int, FrameType | None], object]) -> None:
+    """Have a function called on SIGINT, unless that is ignored, and unblock it for this thread.
+
+    For the main thread.
+    """
+    if getsignal(SIGINT) != SIG_IGN:
+        signal(SIGINT, handler)
+    pthread_sigmask(SIG_UNBLOCK, (SIGINT,))

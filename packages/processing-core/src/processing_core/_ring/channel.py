@@ -474,8 +474,10 @@ def _weigh(kind: int, data: bytes) -> int:
 
 
 _channels: weakref.WeakSet[Channel] = weakref.WeakSet()
-# Those with a token for the child that is being forked.
-_forked_with: list[Channel] = []
+# Those that a child which is being forked inherits, and of them those with a token for it. What
+# runs after a fork copies the memory that it touches, so it does not go through the weak set.
+_forking: list[Channel] = []
+_with_token: list[Channel] = []
 
 
 class _Hooks:
@@ -491,18 +493,20 @@ def _hook_into_forks() -> None:
 
 
 def _before_fork() -> None:
-    for channel in list(_channels):
+    _forking[:] = _channels
+    for channel in _forking:
         if channel._mapped:
             channel._before_fork()
-            _forked_with.append(channel)
+            _with_token.append(channel)
 
 
 def _after_fork_in_parent() -> None:
-    while _forked_with:
-        _forked_with.pop()._after_fork_in_parent()
+    _forking.clear()
+    while _with_token:
+        _with_token.pop()._after_fork_in_parent()
 
 
 def _after_fork_in_child() -> None:
-    _forked_with.clear()
-    for channel in list(_channels):
-        channel._after_fork_in_child()
+    _with_token.clear()
+    while _forking:
+        _forking.pop()._after_fork_in_child()
