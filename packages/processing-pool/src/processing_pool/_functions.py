@@ -94,16 +94,19 @@ class Functions:
 
         :raises SerializationError: when it cannot be pickled
         """
+        kind = type(function)
+        plain = not self._propagate_context and (
+            kind is FunctionType or kind is BuiltinFunctionType
+        )
+        if plain:
+            known = self._known.get(function)
+            if known is not None:
+                return known
         name = getattr(function, "__qualname__", None) or _short(function)
         if self._propagate_context:
             inside = InContext(function)
             inside.check(self.pack)
             function = inside
-        plain = type(function) is FunctionType or type(function) is BuiltinFunctionType
-        if plain:
-            known = self._known.get(function)
-            if known is not None:
-                return known
         try:
             if self._serializer == "cloudpickle":
                 data = dumps_by_value(function)
@@ -116,7 +119,7 @@ class Functions:
                 f"the function {_short(function)} cannot be pickled: {type(error).__name__}: "
                 f"{error}{advice}"
             ) from error
-        found = Function(data, name, kept=plain and type(function) is FunctionType)
+        found = Function(data, name, kept=plain and kind is FunctionType)
         if plain:
             if len(self._known) >= KEPT_FUNCTIONS:
                 self._known.clear()

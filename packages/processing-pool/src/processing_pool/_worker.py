@@ -25,7 +25,7 @@ from processing_pool._stacks import show_stacks_on_signal
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from collections.abc import Callable, Sequence
+    from collections.abc import Callable, Iterator, Sequence
     from types import FrameType
     from typing import Any
 
@@ -205,8 +205,7 @@ class _Worker:
         self, kind: int, functions: list[tuple[bytes, bool]], which: list[int] | None
     ) -> Callable[[Any], Any]:
         """What runs a task of the batch, given its payload."""
-        loaded = [self._load(data, kept) for data, kept in functions]
-        function = loaded[0]
+        function = self._load(*functions[0])
         if kind == wire.ITEMS:
             return function
         if kind == wire.STARRED:
@@ -215,10 +214,13 @@ class _Worker:
             return lambda chunk: [*map(function, chunk)]
         if kind == wire.STARRED_CHUNKS:
             return lambda chunk: [function(*item) for item in chunk]
-        turns = None if which is None else iter(which)
+        turns: Iterator[Callable[..., Any]] | None = None
+        if which is not None:
+            loaded = [function, *(self._load(data, kept) for data, kept in functions[1:])]
+            turns = map(loaded.__getitem__, which)
 
         def call(payload: Any) -> Any:
-            chosen = function if turns is None else loaded[next(turns)]
+            chosen = function if turns is None else next(turns)
             if type(payload) is bytes:
                 payload = _loads(payload)
             elif len(payload) != 2 or type(payload[1]) is not dict:

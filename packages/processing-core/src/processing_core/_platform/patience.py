@@ -47,11 +47,12 @@ class Patience:
         all together only keep that one from its processor
     """
 
-    __slots__ = ("_costs", "_interval", "_next_trial", "_until_trial", "_ways")
+    __slots__ = ("_best", "_costs", "_interval", "_next_trial", "_until_trial", "_ways")
 
     def __init__(self, *, long_looks: bool = True) -> None:
         # At first the short look is taken for the best.
         self._costs = [1e-6, 0.0, 2e-6 if long_looks else float("inf")]
+        self._best = 1
         self._ways = 3 if long_looks else 2
         self._interval = FIRST_TRIAL
         self._until_trial = 2
@@ -62,7 +63,7 @@ class Patience:
         if not several_cpus():
             return 0
         self._until_trial -= 1
-        best = self._best()
+        best = self._best
         if self._until_trial >= 0:
             return best
         self._interval = min(2 * self._interval, LAST_TRIAL)
@@ -72,11 +73,6 @@ class Patience:
             self._next_trial = (self._next_trial + 1) % self._ways
         return self._next_trial
 
-    def _best(self) -> int:
-        costs = self._costs
-        best = 0 if costs[0] <= costs[1] else 1
-        return best if costs[best] <= costs[2] else 2
-
     def learn(self, way: int, start: float, *, found: bool) -> None:
         """Tell how long the wait took that began at ``start`` (time.perf_counter()).
 
@@ -85,13 +81,19 @@ class Patience:
         cost = min(perf_counter() - start, LONG)
         if not found:
             cost += LOOKING_IN_VAIN if way else WAKING
-        before = self._best()
-        known = self._costs[way]
+        costs = self._costs
+        known = costs[way]
         if cost > known:
-            self._costs[way] = known + RISE * min(cost - known, max(known, LEAST_STEP))
+            costs[way] = known + RISE * min(cost - known, max(known, LEAST_STEP))
         else:
-            self._costs[way] = known + FALL * (cost - known)
-        if self._best() != before:
+            costs[way] = known + FALL * (cost - known)
+            if way == self._best:
+                return  # it is so all the more
+        best = 0 if costs[0] <= costs[1] else 1
+        if costs[2] < costs[best]:
+            best = 2
+        if best != self._best:
+            self._best = best
             self._interval = FIRST_TRIAL
 
     def acquire(self, acquire: Callable[..., bool], timeout: float | None) -> bool:
