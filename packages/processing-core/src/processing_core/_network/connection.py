@@ -13,8 +13,9 @@ completed by the next send.
 Between machines every message is sent at once (TCP_NODELAY). Between processes of one machine,
 where an acknowledgement takes microseconds, the kernel gathers small messages until that comes
 (Nagle's algorithm): to send each by itself costs three times as much. So that it does come, a
-receiver that has read everything asks for it before it sleeps (TCP_QUICKACK). A receiver that is
-faster than its sender pauses now and then, so that there is something to gather.
+receiver that has read everything asks for it before it sleeps (TCP_QUICKACK), but not while it
+looks for an answer, with which the acknowledgement comes for nothing. A receiver that is faster
+than its sender pauses now and then, so that there is something to gather.
 """
 
 from __future__ import annotations
@@ -56,7 +57,7 @@ from processing_core._serialize.transfer import take_descriptor
 from processing_core.errors import AuthenticationError, BufferTooShort, SerializationError
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Callable, Sequence
     from typing import Any, TypeAlias
 
     from typing_extensions import Buffer
@@ -101,6 +102,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         "_last_read",
         "_open",
         "_patience",
+        "_poll",
         "_process",
         "_reads",
         "_receiving",
@@ -136,6 +138,8 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
         # The message that is being sent and how much of it was, write by write.
         self._unsent: tuple[Pieces, list[int]] | None = None
         self._patience = Patience()
+        # Waits for the socket, once that was needed.
+        self._poll: Callable[[int | None], object] | None = None
         self._new_locks()
 
     def _new_locks(self) -> None:
@@ -443,17 +447,27 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             # half. Meanwhile it goes on, and the next reads get many.
             self._reads = 0
             time.sleep(PAUSE_SECONDS)
+        if not self._reads and self._inbox.is_empty and self._failure is None:
+            # An answer takes a moment, so a read at once would be in vain.
+            self._wait()
         while not self._look():
-            if sys.platform == "win32":
-                wait_for_socket(self.fileno())
-            else:
-                self._reads = 0
-                self._acknowledge()
-                poller = select.poll()
-                poller.register(self.fileno(), select.POLLIN)
-                self._patience.wait(poller.poll)
+            self._wait()
         self._raise_failure()
         return self._inbox.take()
+
+    def _wait(self) -> None:
+        """Wait until there is something to read."""
+        number = self.fileno()
+        if sys.platform == "win32":
+            wait_for_socket(number)
+            return
+        self._reads = 0
+        if self._poll is None:
+            poller = select.poll()
+            poller.register(number, select.POLLIN)
+            self._poll = poller.poll
+        # Who answers within a moment has acknowledged all with that.
+        self._patience.wait(self._poll, self._acknowledge)
 
     def _raise_failure(self) -> None:
         """:raises EOFError: and whatever else ended the stream, if that is what was found"""

@@ -136,6 +136,12 @@ class Inbox:
         """Where what was read may be appended while there is no large message."""
         return self._pieces
 
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing was received that nobody has taken."""
+        pieces = self._pieces
+        return len(pieces) == 2 and type(pieces[1]) is bytes and pieces[0] == len(pieces[1])
+
     def large(self) -> LargeMessage | None:
         """The large message that is being received."""
         first = self._pieces[1]
@@ -165,11 +171,14 @@ class Inbox:
         :raises AuthenticationError: when the other end asks for a handshake instead
         """
         pieces = self._pieces
-        taken, piece, *rest = pieces
-        if isinstance(piece, LargeMessage):
+        taken, piece = pieces[:2]
+        if type(piece) is LargeMessage:
             return piece.missing
-        if rest or taken == len(piece):
-            piece = b"".join([piece[taken:], *rest])
+        if taken == len(piece):
+            pieces[:2] = [0] if len(pieces) > 2 else [0, b""]
+            taken, piece = pieces[:2]
+        if len(pieces) > 2:
+            piece = b"".join([piece[taken:], *pieces[2:]])
             taken = 0
             pieces[:] = [0, piece]
         have: int = len(piece) - taken

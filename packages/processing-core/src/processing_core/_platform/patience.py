@@ -113,17 +113,25 @@ class Patience:
         self.learn(way, start, found=False)
         return done
 
-    def wait(self, poll: Callable[[int | None], object]) -> None:
+    def wait(
+        self, poll: Callable[[int | None], object], before_sleep: Callable[[], object] | None = None
+    ) -> None:
         """Return when ``poll`` finds something, as that of a select.poll object does.
 
         It is called with 0 to look, and with None to wait.
         """
         start = perf_counter()
         way = self.begin()
-        found = way > 0 and look(lambda: bool(poll(0)), start + BUDGETS[way])
-        if not found:
-            poll(None)
-        self.learn(way, start, found=found)
+        if way:
+            end = start + BUDGETS[way]
+            while perf_counter() < end:
+                if poll(0):
+                    self.learn(way, start, found=True)
+                    return
+        if before_sleep is not None:
+            before_sleep()
+        poll(None)
+        self.learn(way, start, found=False)
 
 
 def look(there: Callable[[], bool], end: float) -> bool:
