@@ -21,7 +21,16 @@ if TYPE_CHECKING:
     KeyT = TypeVar("KeyT")
     ValueT = TypeVar("ValueT")
 
-__all__ = ["decode", "encode", "encode_output"]
+__all__ = [
+    "KEYS",
+    "PLACES",
+    "are_plain",
+    "decode",
+    "encode",
+    "encode_at",
+    "encode_output",
+    "place_of",
+]
 
 # Without references to earlier values, which cost more here than they save.
 VERSION = 2
@@ -39,7 +48,7 @@ ADDED = frozenset({"asctime", "message"})
 PLAIN = frozenset({str, int, float, bool, bytes, complex, type(None)})
 
 _own, _common = itemgetter(*OWN), itemgetter(*COMMON)
-_are_plain = PLAIN.issuperset
+are_plain = PLAIN.issuperset
 _count = len(KEYS)
 _exceptions = logging.Formatter()
 # What was sent of places: the common values, and their bytes. What came: the other way round.
@@ -56,7 +65,7 @@ def encode(record: logging.LogRecord) -> bytes:
     state = record.__dict__
     args = record.args
     if (
-        (not args or (type(args) is tuple and _are_plain(map(type, args))))
+        (not args or (type(args) is tuple and are_plain(map(type, args))))
         and len(state) == _count
         and record.exc_info is None
         and state.get("stack_info") is None
@@ -75,6 +84,23 @@ def encode(record: logging.LogRecord) -> bytes:
     return _encode_slowly(record)
 
 
+def place_of(record: logging.LogRecord) -> bytes:
+    """What a record has in common with all others of its place in the program, as bytes."""
+    return dumps(_common(record.__dict__), VERSION)
+
+
+def encode_at(
+    place: bytes,
+    msg: str,
+    args: tuple[Any, ...],
+    created: float,
+    msecs: float,
+    relative_created: float,
+) -> bytes:
+    """A record of a place as bytes. The arguments are plain values."""
+    return dumps((place, msg, args, created, msecs, relative_created), VERSION)
+
+
 def _remember(known: dict[KeyT, ValueT], key: KeyT, value: ValueT) -> ValueT:
     if len(known) >= PLACES:
         known.clear()
@@ -86,7 +112,7 @@ def _encode_slowly(record: logging.LogRecord) -> bytes:
     state = dict(record.__dict__)
     args = record.args
     if type(record.msg) is not str or (
-        args and not (type(args) is tuple and _are_plain(map(type, args)))
+        args and not (type(args) is tuple and are_plain(map(type, args)))
     ):
         state["msg"], args = str(record.getMessage()), None
     if state["exc_info"]:

@@ -16,6 +16,7 @@ from processing_core import current_process
 from processing_logging._names import Here
 from processing_logging._records import encode, encode_output
 from processing_logging._route import Route
+from processing_logging._short import lengthen, shorten
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 __all__ = ["RelayHandler", "capture", "finish", "release"]
 
 STDOUT, STDERR = 1, 2
+# Of how many loggers to know whether they can send their records themselves. Some programs make
+# names as they go.
+MOST_KNOWN = 10_000
 
 
 class RelayHandler(logging.Handler):
@@ -38,10 +42,30 @@ class RelayHandler(logging.Handler):
     def __init__(self, route: Route) -> None:
         super().__init__()
         self._send = route.send
+        # The loggers that send their records themselves from their second one on, if they can.
+        self._known: dict[str, logging.Logger | None] = {}
+
+    def _shorten(self, name: str) -> None:
+        manager = logging.Logger.manager
+        logger = manager.root if name == manager.root.name else manager.loggerDict.get(name)
+        if not isinstance(logger, logging.Logger):
+            logger = None  # somebody has made the record himself
+        self._known[name] = logger
+        if logger is not None and not shorten(logger, self, self._send):
+            self._known[name] = None
+
+    def release(self) -> None:
+        """Have all loggers give records to their handlers again."""
+        while self._known:
+            _, logger = self._known.popitem()
+            if logger is not None:
+                lengthen(logger)
 
     def handle(self, record: logging.LogRecord) -> bool:
         """Send a record."""
         try:
+            if record.name not in self._known and len(self._known) < MOST_KNOWN:
+                self._shorten(record.name)
             if record.process == Here.pid:
                 record.processName = current_process().name
             sent = self._send(encode(record))

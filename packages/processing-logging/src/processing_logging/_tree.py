@@ -9,6 +9,10 @@ from collections.abc import Collection, Iterator
 
 from processing_logging._names import process_names
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from processing_logging._source import RelayHandler
+
 __all__ = ["Level", "adopt", "below", "lead_to", "levels", "restore"]
 
 Level = tuple[str, int, bool, list[object]]
@@ -62,8 +66,11 @@ def lead_to(handler: logging.Handler, name: str, others: Collection[str]) -> Non
     top.addHandler(handler)
 
 
-def restore(name: str, kind: type[logging.Handler]) -> None:
+def restore(name: str, kind: type[RelayHandler]) -> None:
     """Undo lead_to() as far as it concerns the logger itself."""
     top = logging.getLogger(name)
-    top.handlers[:] = [one for one in top.handlers if not isinstance(one, kind)]
+    for one in top.handlers[:]:
+        if isinstance(one, kind):
+            top.removeHandler(one)
+            one.release()
     top.propagate = True
