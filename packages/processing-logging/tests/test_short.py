@@ -75,7 +75,7 @@ def logger(sent: Sent) -> Iterator[logging.Logger]:
     sent.take()
     assert "_log" in low.__dict__
     yield low
-    handler.release()
+    handler.let_go()
     assert "_log" not in low.__dict__
     low.parent = before
     low.setLevel(logging.NOTSET)
@@ -367,3 +367,11 @@ def test_a_level_of_another_type(logger: logging.Logger, sent: Sent) -> None:
         logger.setLevel(1)
         logger.log(level, "a message")
     assert [type(record["levelno"]) for record in sent.take()] == [bool, int]
+
+
+def test_the_lock_of_the_handler_is_what_it_is_everywhere(logger: logging.Logger) -> None:
+    assert logger.parent is not None
+    (handler, *_) = logger.parent.handlers
+    handler.acquire()
+    handler.release()
+    assert "_log" in logger.__dict__

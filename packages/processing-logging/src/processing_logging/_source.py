@@ -54,7 +54,7 @@ class RelayHandler(logging.Handler):
         if logger is not None and not shorten(logger, self, self._send):
             self._known[name] = None
 
-    def release(self) -> None:
+    def let_go(self) -> None:
         """Have all loggers give records to their handlers again."""
         while self._known:
             _, logger = self._known.popitem()

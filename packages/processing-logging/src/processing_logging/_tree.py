@@ -11,7 +11,12 @@ from processing_logging._names import process_names
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from processing_logging._source import RelayHandler
+    from typing import Protocol
+
+    class Relay(Protocol):
+        """What loggers are led to: a handler that has done something to them."""
+
+        def let_go(self) -> None: ...
 
 __all__ = ["Level", "adopt", "below", "lead_to", "levels", "restore"]
 
@@ -66,11 +71,11 @@ def lead_to(handler: logging.Handler, name: str, others: Collection[str]) -> Non
     top.addHandler(handler)
 
 
-def restore(name: str, kind: type[RelayHandler]) -> None:
+def restore(name: str, kind: type[Relay]) -> None:
     """Undo lead_to() as far as it concerns the logger itself."""
     top = logging.getLogger(name)
     for one in top.handlers[:]:
         if isinstance(one, kind):
             top.removeHandler(one)
-            one.release()
+            one.let_go()
     top.propagate = True
