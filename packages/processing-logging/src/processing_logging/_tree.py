@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
         def let_go(self) -> None: ...
 
+
 __all__ = ["Level", "adopt", "below", "lead_to", "levels", "restore"]
 
 Level = tuple[str, int, bool, list[object]]

@@ -17,89 +17,112 @@ if TYPE_CHECKING:
 
 __all__ = ["Patience"]
 
-# For how long to look (seconds) in each of the ways that are tried: not at all, for a small
-# message, for one that takes a while to be made.
-BUDGETS = (0.0, 30e-6, 200e-6)
+# For how long to look (seconds) in each of the ways: not at all, for a small message, for one that
+# takes a while to be made.
+SHORT, LONG = 30e-6, 200e-6
+BUDGETS = (0.0, SHORT, LONG)
 # How often to look before looking at the clock, where that is the dearer of the two.
 LOOKS = 40
-# All ways are measured; a wait of this length (seconds) says nothing about them, and then looking
-# was in vain.
-LONG = 300e-6
-LOOKING_IN_VAIN = 30e-6
-# To wake a sleeper costs the other side a system call.
-WAKING = 5e-6
-# How much a new measurement counts that is above what is known, by how much at most it may be
-# above, and how much one counts that is below. A single long wait says little: many things make a
-# wait longer, few shorter. And a way that was unlucky when it was tried is not tried again soon.
-RISE, LEAST_STEP, FALL = 0.25, 20e-6, 0.5
-# A way that is worse so far is tried again after this many waits, twice as many each time.
+# What a sleep costs (seconds): the way back from it, and a system call of who ends it.
+SLEEPING = 20e-6
+# The way back may take so long at most. A sleep that was longer than a look by no more than this
+# does not tell whether the look would have been in vain.
+WAKING = 100e-6
+# How much one wait counts.
+WEIGHT = 1 / 32
+# Where sleeps do not tell, looking is tried after this many waits, twice as many each time.
 FIRST_TRIAL, LAST_TRIAL = 8, 512
+# Of sleeps for a semaphore so many in a row are not measured, while looking does not pay.
+UNMEASURED = 7
 
 
 class Patience:
-    """Learns from its own waits which way gives what is waited for sooner.
+    """Learns from its own waits how likely a look is to succeed, and looks as long as that pays.
 
-    For each way the cost is kept as a moving average. The cheapest is taken, and the others are
-    tried by turns, ever more rarely while the choice holds. So looking is done where it pays, and
-    costs next to nothing where it does not. Races between threads only blur the averages.
+    A look in vain costs its time, and then the sleep. So with the chance ``p`` of success within a
+    time ``t``, looking costs ``(1 - p) * (t + SLEEPING)``, and not looking ``SLEEPING``. The
+    chances are moving averages of what was, so single long waits change little. Races between
+    threads only blur them.
 
     :param long_looks: False where many may wait for the same one: for each a long look may pay, and
         all together only keep that one from its processor
     """
 
-    __slots__ = ("_best", "_costs", "_interval", "_next_trial", "_until_trial", "_ways")
+    __slots__ = (
+        "_best",
+        "_interval",
+        "_long",
+        "_long_looks",
+        "_short",
+        "_unmeasured",
+        "_unsure",
+        "_until_trial",
+    )
 
     def __init__(self, *, long_looks: bool = True) -> None:
-        # At first the short look is taken for the best.
-        self._costs = [1e-6, 0.0, 2e-6 if long_looks else float("inf")]
+        # At first a short look is taken for worthwhile, and a long one not quite.
+        self._short, self._long = 0.7, 0.9
         self._best = 1
-        self._ways = 3 if long_looks else 2
-        self._interval = FIRST_TRIAL
-        self._until_trial = 2
-        self._next_trial = 0
+        self._long_looks = long_looks
+        # The way that may be better than is known; 0 for none.
+        self._unsure = 0
+        self._interval = self._until_trial = FIRST_TRIAL
+        self._unmeasured = 0
 
     def begin(self) -> int:
         """Which way to take now; ``BUDGETS`` tells for how long to look. Then call learn."""
         if not several_cpus():
             return 0
-        self._until_trial -= 1
-        best = self._best
-        if self._until_trial >= 0:
-            return best
-        self._interval = min(2 * self._interval, LAST_TRIAL)
-        self._until_trial = self._interval
-        self._next_trial = (self._next_trial + 1) % self._ways
-        if self._next_trial == best:
-            self._next_trial = (self._next_trial + 1) % self._ways
-        return self._next_trial
+        if self._unsure:
+            self._until_trial -= 1
+            if self._until_trial < 0:
+                self._interval = min(2 * self._interval, LAST_TRIAL)
+                self._until_trial = self._interval
+                way, self._unsure = self._unsure, 0
+                return way
+        return self._best
 
     def learn(self, way: int, start: float, *, found: bool) -> None:
         """Tell how long the wait took that began at ``start`` (time.perf_counter()).
 
         ``found``: without having slept.
         """
-        cost = min(perf_counter() - start, LONG)
-        if not found:
-            cost += LOOKING_IN_VAIN if way else WAKING
-        costs = self._costs
-        known = costs[way]
-        if cost > known:
-            costs[way] = known + RISE * min(cost - known, max(known, LEAST_STEP))
+        took = perf_counter() - start
+        short, long = self._short, self._long
+        if took <= SHORT or (found and way == 1):
+            short += WEIGHT * (1 - short)
+            long += WEIGHT * (1 - long)
         else:
-            costs[way] = known + FALL * (cost - known)
-            if way == self._best:
-                return  # it is so all the more
-        best = 0 if costs[0] <= costs[1] else 1
-        if costs[2] < costs[best]:
+            if way or took > SHORT + WAKING:
+                short -= WEIGHT * short
+            else:
+                self._unsure = 1
+            if took <= LONG or found:
+                long += WEIGHT * (1 - long)
+            elif way == 2 or took > LONG + WAKING:
+                long -= WEIGHT * long
+            elif self._long_looks and not self._unsure:
+                self._unsure = 2
+        self._short, self._long = short, long
+        best, cost = 0, SLEEPING
+        costs_short = (1 - short) * (SHORT + SLEEPING)
+        if costs_short < cost:
+            best, cost = 1, costs_short
+        if self._long_looks and (1 - long) * (LONG + SLEEPING) < cost:
             best = 2
         if best != self._best:
             self._best = best
-            self._interval = FIRST_TRIAL
+            self._interval = self._until_trial = FIRST_TRIAL
 
     def acquire(self, acquire: Callable[..., bool], timeout: float | None) -> bool:
         """Acquire what others release soon, within a time (seconds, None: without limit)."""
         if acquire(False):
             return True
+        if not self._best:
+            self._unmeasured -= 1
+            if self._unmeasured >= 0:
+                return acquire(True, timeout)
+            self._unmeasured = UNMEASURED
         start = perf_counter()
         way = self.begin()
         if way and (timeout is None or timeout > BUDGETS[way]):
