@@ -84,6 +84,18 @@ def test_messages_of_all_sizes(tls: Contexts, key: bytes | None, compat: str | N
             theirs.recv()
 
 
+@pytest.mark.parametrize("size", [10, 16 * 1024 - 4, 16 * 1024, 100_000])
+def test_messages_that_come_in_one_read_of_the_socket(tls: Contexts, size: int) -> None:
+    with pair(tls) as (ours, theirs):
+        for number in range(4):
+            ours.send_bytes(bytes([number]) * size)
+        # All are there before the first is received.
+        for number in range(4):
+            assert theirs.recv_bytes() == bytes([number]) * size
+        ours.send_bytes(b"last")
+        assert theirs.recv_bytes() == b"last"
+
+
 def test_both_directions_at_once(tls: Contexts) -> None:
     with pair(tls) as ends, ThreadPoolExecutor(4) as threads:
         sending = [threads.submit(end.send, pattern(8_000_000, n)) for n, end in enumerate(ends)]

@@ -113,6 +113,8 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
     )
 
     reads_ahead = True
+    # Whether the socket shows all that has come and is not in the inbox.
+    shows_all = True
 
     def __init__(
         self,
@@ -447,7 +449,7 @@ class NetworkConnection(Connection[SendT_contra, RecvT_co]):
             # half. Meanwhile it goes on, and the next reads get many.
             self._reads = 0
             time.sleep(PAUSE_SECONDS)
-        if not self._reads and self._inbox.is_empty and self._failure is None:
+        if self._failure is None and self.shows_all and not self._reads and self._inbox.is_empty:
             # An answer takes a moment, so a read at once would be in vain.
             self._wait()
         while not self._look():

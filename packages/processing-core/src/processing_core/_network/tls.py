@@ -177,6 +177,9 @@ class TLSConnection(NetworkConnection[SendT_contra, RecvT_co]):
 
     __slots__ = ("_tls",)
 
+    # One read of the socket may bring several records, of which one is decrypted at a time.
+    shows_all = False
+
     def __init__(self, session: TLSSession, *, limit: int | None = None) -> None:
         self._tls = session
         super().__init__(session.socket, limit=limit)
