@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import os
+import sys
 import weakref
 from contextlib import suppress
 
@@ -12,7 +13,6 @@ from processing_core import (
     InvalidType,
     MisuseError,
     RemoteError,
-    SimpleQueue,
     current_process,
     get_context,
     wait,
@@ -42,6 +42,7 @@ if TYPE_CHECKING:
     from processing_core.lowlevel import ExitCallback
     from processing_managers._info import ManagerInfo
     from processing_managers._server.server import Server
+    from processing_managers._slots import Intake
 
 __all__ = ["BaseManager", "CreatorMethod", "ManagerServer"]
 
@@ -131,11 +132,7 @@ class BaseManager:
         # As above.
         from processing_managers._server import process as server_process
 
-        requests: SimpleQueue[Any] | None
-        try:
-            requests = SimpleQueue()
-        except NotImplementedError:
-            requests = None  # no rings on this platform
+        intake = _new_intake()
         fresh = self._address is None
         ours, theirs = pipe_for_server()
         settings = {
@@ -143,7 +140,7 @@ class BaseManager:
             "kinds": _builtin_types.kinds(),
             "address": self._address,
             "authkey": self._authkey,
-            "requests": requests,
+            "intake": intake,
             "ssl_context": self._ssl_context,
         }
         number = new_number()
@@ -166,9 +163,9 @@ class BaseManager:
                 process.join()
             raise
         session = Session(
-            State(server, number), self._address, self._authkey, control=ours, requests=requests
+            State(server, number), self._address, self._authkey, control=ours, intake=intake
         )
-        if requests is None:
+        if intake is None:
             session = session_at(self._address, self._authkey)
         self._process = process
         self._use(session)
@@ -253,16 +250,12 @@ class BaseManager:
         # As above.
         from processing_managers._server.server import Server
 
-        try:
-            requests: SimpleQueue[Any] | None = SimpleQueue()
-        except NotImplementedError:
-            requests = None  # no rings on this platform
         server = Server(
             {**_builtin_types.base_registry(), **self._registrations()},
             _builtin_types.kinds(),
             self._address,
             self._authkey,
-            requests=requests,
+            intake=_new_intake(),
             ssl_context=self._ssl_context,
         )
         self._address = server.address
@@ -429,6 +422,17 @@ class BaseManager:
         if "_registry" not in cls.__dict__:
             cls._registry = dict(cls._registry)
         return cls._registry
+
+
+def _new_intake() -> Intake | None:
+    """Where a server's clients on this machine leave their requests; None where they cannot."""
+    if sys.platform == "win32":
+        return None
+    else:
+        # Only here: clients do not make any.
+        from processing_managers._slots import Intake
+
+        return Intake()
 
 
 class _End:

@@ -26,6 +26,7 @@ __all__ = [
     "IDENT",
     "LINK",
     "NONE",
+    "NOTHING",
     "ORDERED",
     "PICKLED",
     "RELEASE",
@@ -39,8 +40,8 @@ __all__ = [
     "read_body",
 ]
 
-# Requests: the link that it comes over, the object it is for, the number that its reply has, and
-# what it is.
+# At the end of a request, behind its pickle, which ends by itself: the link that it comes over, the
+# object it is for, the number that its reply has, and what it is.
 REQUEST = Struct("<QQIB")
 # A call of a method: (name, arguments) or (name, arguments, keyword arguments).
 CALL = 0
@@ -64,8 +65,10 @@ FORKED = 7
 # What the server says to itself when it sees that a client has ended; instead of the link the
 # session is named. What that has asked for comes before.
 ENDED = 8
+# A request that nobody makes: for no link.
+NOTHING = REQUEST.pack(0, 0, 0, RELEASE)
 
-# Replies: the number of the request and how it went.
+# At the end of a reply: the number of the request and how it went.
 REPLY = Struct("<IB")
 VALUE = 0
 NONE = 1
@@ -81,20 +84,20 @@ SERVER = 0
 class Shipment:
     """A message whose pickle has descriptors or large buffers beside it."""
 
-    __slots__ = ("header", "packer")
+    __slots__ = ("packer", "trailer")
 
-    def __init__(self, header: bytes, packer: Packer) -> None:
-        self.header: bytes = header
+    def __init__(self, packer: Packer, trailer: bytes) -> None:
+        self.trailer: bytes = trailer
         self.packer: Packer = packer
 
 
 class Loaded:
-    """A shipment that has arrived: its header, and the object or the exception of unpickling."""
+    """A shipment that has arrived: its trailer, and the object or the exception of unpickling."""
 
-    __slots__ = ("error", "header", "value")
+    __slots__ = ("error", "trailer", "value")
 
-    def __init__(self, header: bytes, data: bytes, buffers: list[Any]) -> None:
-        self.header: bytes = header
+    def __init__(self, trailer: bytes, data: bytes, buffers: list[Any]) -> None:
+        self.trailer: bytes = trailer
         self.value: Any = None
         self.error: Exception | None = None
         try:
@@ -111,16 +114,16 @@ def _ship(shipment: Shipment, outer: Packer) -> tuple[Any, ...]:
     outer.cargo.extend(inner.cargo)
     outer.companions.update(inner.companions)
     buffers = [PickleBuffer(view) for view in inner.buffers]
-    return Loaded, (shipment.header, b"".join(inner.pieces), buffers)
+    return Loaded, (shipment.trailer, b"".join(inner.pieces), buffers)
 
 
 register_carrier(Shipment, _ship)
 
 
-def read_body(message: bytes | Loaded, header_size: int) -> Any:
-    """The object that came behind the header. Raises what its unpickling raises."""
+def read_body(message: bytes | Loaded) -> Any:
+    """The object that came before the trailer. Raises what its unpickling raises."""
     if type(message) is bytes:
-        return loads(memoryview(message)[header_size:])
+        return loads(message)
     assert isinstance(message, Loaded)
     if message.error is not None:
         raise message.error

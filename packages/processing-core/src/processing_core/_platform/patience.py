@@ -30,6 +30,8 @@ SLEEPING = 20e-6
 WAKING = 100e-6
 # How much one wait counts.
 WEIGHT = 1 / 32
+# With such chances another success tells nothing new.
+SURE = 0.98
 # Where sleeps do not tell, looking is tried after this many waits, twice as many each time.
 FIRST_TRIAL, LAST_TRIAL = 8, 512
 # Of sleeps for a semaphore so many in a row are not measured, while looking does not pay.
@@ -44,6 +46,7 @@ class Patience:
     chances are moving averages of what was, so single long waits change little. Races between
     threads only blur them.
 
+    :ivar sure: whether one need not tell of a wait that was found worthwhile, which takes time
     :param long_looks: False where many may wait for the same one: for each a long look may pay, and
         all together only keep that one from its processor
     """
@@ -57,6 +60,7 @@ class Patience:
         "_unmeasured",
         "_unsure",
         "_until_trial",
+        "sure",
     )
 
     def __init__(self, *, long_looks: bool = True) -> None:
@@ -68,6 +72,7 @@ class Patience:
         self._unsure = 0
         self._interval = self._until_trial = FIRST_TRIAL
         self._unmeasured = 0
+        self.sure: bool = False
 
     def begin(self) -> int:
         """Which way to take now; ``BUDGETS`` tells for how long to look. Then call learn."""
@@ -104,6 +109,7 @@ class Patience:
             elif self._long_looks and not self._unsure:
                 self._unsure = 2
         self._short, self._long = short, long
+        self.sure = short > SURE and long > SURE
         best, cost = 0, SLEEPING
         costs_short = (1 - short) * (SHORT + SLEEPING)
         if costs_short < cost:
@@ -130,7 +136,8 @@ class Patience:
             while perf_counter() < end:
                 for _ in range(LOOKS):
                     if acquire(False):
-                        self.learn(way, start, found=True)
+                        if not self.sure:
+                            self.learn(way, start, found=True)
                         return True
         done = acquire(True, timeout)
         self.learn(way, start, found=False)
@@ -149,7 +156,8 @@ class Patience:
             end = start + BUDGETS[way]
             while perf_counter() < end:
                 if poll(0):
-                    self.learn(way, start, found=True)
+                    if not self.sure:
+                        self.learn(way, start, found=True)
                     return
         if before_sleep is not None:
             before_sleep()

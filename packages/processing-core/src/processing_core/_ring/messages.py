@@ -301,7 +301,8 @@ class MessageChannel(Container[ItemT], ParcelChannel):
             while perf_counter() < end:
                 for _ in range(LOOKS):
                     if words[8] != words[0]:
-                        patience.learn(way, start, found=True)
+                        if not patience.sure:
+                            patience.learn(way, start, found=True)
                         return None
         return way, start
 

@@ -104,6 +104,11 @@ class Receiver(Container[ItemT]):
         words = self._words
         return bool(words[HEAD] != words[TAIL] or self._channel._kept)
 
+    @property
+    def backlog(self) -> int:
+        """How many messages there are."""
+        return len(self._channel._ring) + len(self._channel._kept)
+
     def get(self, timeout: float | None = None) -> ItemT:
         """Remove the oldest message and return it, waiting while there is none.
 
@@ -113,18 +118,20 @@ class Receiver(Container[ItemT]):
         Whatever the unpickling raises is raised here, and the message is gone.
         """
         words, channel = self._words, self._channel
-        if words[HEAD] == words[TAIL] and not channel._kept and not self._wait(timeout):
+        if words[HEAD] == words[TAIL] and not channel._kept and not self.wait(timeout):
             raise queue.Empty
         return channel.get(False)
 
     def get_many(self, most: int, timeout: float | None = None) -> list[ItemT]:
         """As get(), for up to ``most`` messages; an empty list instead of queue.Empty."""
-        if not self.ready() and not self._wait(timeout):
+        if not self.wait(timeout):
             return []
         return self._channel._get_many(most, 0.0)
 
-    def _wait(self, timeout: float | None) -> bool:
-        """Wait until there is a message; False when the time has passed or sleep said so."""
+    def wait(self, timeout: float | None = None) -> bool:
+        """Wait until there is a message; False when the time has passed or ``sleep`` said so."""
+        if self.ready():
+            return True
         seconds = checked_timeout(timeout)
         if seconds == 0.0:
             return False

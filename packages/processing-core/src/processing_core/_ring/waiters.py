@@ -64,7 +64,8 @@ class Waiter:
         start = perf_counter()
         way = patience.begin()
         if way and look(self.promising, start + BUDGETS[way]):
-            patience.learn(way, start, found=True)
+            if not patience.sure:
+                patience.learn(way, start, found=True)
         else:
             self._start, self._way = start, way
 

@@ -37,13 +37,13 @@ from processing_managers.errors import ManagerLost
 if sys.platform != "win32":
     import select
 
-    from processing_managers._slots import ReplyReader, Slot
+    from processing_managers._slots import Caller, Intake, Slot
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from typing import Any
 
-    from processing_core import Connection, SimpleQueue
+    from processing_core import Connection
     from processing_managers._client.batches import CallResult
 
 __all__ = ["ConnectionLink", "Link", "RingLink", "State", "here"]
@@ -129,8 +129,12 @@ class Link:
         kind = CALL
         if self.pending and any(result.ident == ident for result in self.pending.values()):
             kind = ORDERED  # after those on their way
-        serial = self.post(ident, name, args, kwds, kind)
-        return self.wait_for(serial)
+        try:
+            # Handlers that call meanwhile have another link.
+            self.busy = True
+            return self.wait_for(self.post(ident, name, args, kwds, kind))
+        finally:
+            self.busy = False
 
     def post(
         self,
@@ -145,16 +149,16 @@ class Link:
         if state.lost is not None:
             raise ManagerLost(state.lost)
         self.serial = serial = self.serial + 1 & LOW_32
-        header = REQUEST.pack(self.number, ident, serial, what)
+        trailer = REQUEST.pack(self.number, ident, serial, what)
         if not kwds:
             for arg in args:
                 if type(arg) not in SCALARS:
                     break
             else:
-                self.send(header + dumps((name, args), PROTOCOL))
+                self.send(dumps((name, args), PROTOCOL) + trailer)
                 return serial
         body = self.packed((name, args, kwds) if kwds else (name, args))
-        self.send(header + body if type(body) is bytes else Shipment(header, body))  # type: ignore[arg-type]  # a Packer
+        self.send(body + trailer if type(body) is bytes else Shipment(body, trailer))  # type: ignore[arg-type]  # a Packer
         return serial
 
     def packed(self, obj: object) -> bytes | Packer:
@@ -169,27 +173,17 @@ class Link:
         """Send many calls; returns the number of their common reply."""
         self.state.check()
         self.serial = serial = self.serial + 1 & LOW_32
-        header = REQUEST.pack(self.number, 0, serial, BATCH)
+        trailer = REQUEST.pack(self.number, 0, serial, BATCH)
         body = self.packed(calls)
-        self.send(header + body if type(body) is bytes else Shipment(header, body))  # type: ignore[arg-type]  # a Packer
+        self.send(body + trailer if type(body) is bytes else Shipment(body, trailer))  # type: ignore[arg-type]  # a Packer
         return serial
 
     def wait_for(self, serial: int) -> Any:
         """Wait for the reply to a request, and return its value or raise its exception."""
-        self.busy = True
         try:
-            while True:
-                reply = self.receive()
-                if type(reply) is bytes:
-                    number, status = REPLY.unpack_from(reply)
-                    if number == serial and status == VALUE:
-                        # Other threads and handlers are served by other links meanwhile.
-                        return loads(memoryview(reply)[REPLY_BYTES:])
-                else:
-                    number, status = REPLY.unpack(reply.header)  # type: ignore[union-attr]  # Loaded
-                if number == serial:
-                    break
-                self._other(number, status, reply)
+            # Other threads and handlers are served by other links meanwhile.
+            self.busy = True
+            status, reply = self._reply_to(serial)
         except ManagerLost:
             raise
         except BaseException:  # Ctrl-C, for example: the server need not go on for nobody
@@ -197,9 +191,26 @@ class Link:
             raise
         finally:
             self.busy = False
-        if status == NONE:
-            return None
         return value_of(status, reply)
+
+    def _reply_to(
+        self, serial: int, reply: bytes | Loaded | None = None
+    ) -> tuple[int, bytes | Loaded]:
+        """Wait for the reply to a request; ``reply`` is one that has come. Returns its status, too.
+
+        :raises ManagerLost: when the server cannot be reached
+        """
+        while True:
+            if reply is None:
+                reply = self.receive()
+            if type(reply) is bytes:
+                number, status = REPLY.unpack_from(reply, -REPLY_BYTES)
+            else:
+                number, status = REPLY.unpack(reply.trailer)  # type: ignore[union-attr]  # Loaded
+            if number == serial:
+                return status, reply
+            self._other(number, status, reply)
+            reply = None
 
     def _abandon(self, serial: int) -> None:
         if self.state.lost is None:
@@ -209,7 +220,7 @@ class Link:
         """A reply that is not waited for at this moment."""
         result = self.pending.pop(number, None)
         try:
-            value = None if status == NONE else value_of(status, reply)
+            value = value_of(status, reply)
         except Exception as error:  # noqa: BLE001 - it is kept for who asks for the result
             if result is not None:
                 result.set(None, error)
@@ -221,12 +232,14 @@ class Link:
 
 def value_of(status: int, reply: bytes | Loaded) -> Any:
     """What a reply gives; raises what it says."""
+    if status == NONE:
+        return None
     if status == FAILURE:
-        raise load_failure(reply[REPLY_BYTES:], RemoteError)  # type: ignore[index]  # failures are bytes
+        raise load_failure(reply[:-REPLY_BYTES], RemoteError)  # type: ignore[index]  # failures are bytes
     if type(reply) is bytes:
-        return loads(reply[REPLY_BYTES:])
+        return loads(reply)
     try:
-        return read_body(reply, REPLY_BYTES)
+        return read_body(reply)
     except Exception as error:
         raise RemoteError(f"the result cannot be unpickled: {error}") from error
 
@@ -265,16 +278,16 @@ class ConnectionLink(Link):
 if sys.platform != "win32":
 
     class RingLink(Link):
-        """A link that puts its requests into the server's ring, and has a ring for replies."""
+        """A link on the server's machine: it has a slot for requests and replies."""
 
-        __slots__ = ("_control", "_get", "_put")
+        __slots__ = ("_ask", "_control", "_get", "_put")
 
         def __init__(
             self,
             state: State,
             number: int,
             owner: int,
-            requests: SimpleQueue[Any],
+            intake: Intake,
             control: Connection[Any, Any],
         ) -> None:
             super().__init__(state, number, owner)
@@ -287,13 +300,48 @@ if sys.platform != "win32":
                 """True when the server has ended: nothing else comes on its connection."""
                 return any(descriptor == own for descriptor, _ in poll.poll(seconds * 1000))
 
-            replies = ReplyReader(slot, sleep)
-            poll.register(replies.descriptor, select.POLLIN)
+            caller = Caller(slot, intake, sleep)
+            poll.register(caller.descriptor, select.POLLIN)
             poll.register(own, select.POLLIN)
             self._control = control
-            self._get = replies.get
-            self._put = requests.put
+            self._get = caller.get
+            self._ask = caller.put
+            self._put = intake.put
             self._put((LINK, state.session, number, owner, slot))
+
+        def call(
+            self, ident: int, name: str, args: tuple[Any, ...], kwds: dict[str, Any] | None = None
+        ) -> Any:
+            """As of Link; the hot path is one function."""
+            state = self.state
+            if state.lost is not None:
+                raise ManagerLost(state.lost)
+            if kwds or self.pending:
+                return super().call(ident, name, args, kwds)
+            for arg in args:
+                if type(arg) not in SCALARS:
+                    return super().call(ident, name, args, kwds)
+            self.serial = serial = self.serial + 1 & LOW_32
+            request = dumps((name, args), PROTOCOL) + REQUEST.pack(self.number, ident, serial, CALL)
+            try:
+                self.busy = True
+                self._ask(request)
+                reply = self.receive()
+                number = status = -1
+                if type(reply) is bytes:
+                    number, status = REPLY.unpack_from(reply, -REPLY_BYTES)
+                if number != serial:
+                    status, reply = self._reply_to(serial, reply)
+            except ManagerLost:
+                raise
+            except BaseException:  # as in wait_for
+                self._abandon(serial)
+                raise
+            finally:
+                self.busy = False
+            if status == VALUE and type(reply) is bytes:
+                return loads(reply)
+            return value_of(status, reply)
 
         def send(self, message: bytes | Shipment) -> None:
             self._put(message)

@@ -18,7 +18,6 @@ from processing_core import (
     MisuseError,
     Pipe,
     RemoteError,
-    SimpleQueue,
     current_process,
 )
 from processing_core.connection import Client
@@ -37,6 +36,7 @@ if TYPE_CHECKING:
     from typing import Any
 
     from processing_core import Connection
+    from processing_managers._slots import Intake
 
 __all__ = [
     "Session",
@@ -99,7 +99,7 @@ class Session:
         authkey: bytes,
         *,
         control: Connection[Any, Any] | None = None,
-        requests: SimpleQueue[Any] | None = None,
+        intake: Intake | None = None,
         first: Connection[Any, Any] | None = None,
         ssl_context: SSLContext | None = None,
     ) -> None:
@@ -109,7 +109,7 @@ class Session:
         self.ssl_context: SSLContext | None = ssl_context
         self.proxytypes: dict[str, Any] = {}
         self._control = control
-        self._requests = requests
+        self._intake = intake
         # Without rings: the connection that the session began with, until a thread takes it. Two
         # threads that pop at once do not get the same one.
         self._first = [] if first is None else [first]
@@ -160,8 +160,8 @@ class Session:
     def _new_link(self, owner: int) -> Link:
         state = self.state
         state.check()
-        if self._control is not None and self._requests is not None and sys.platform != "win32":
-            return RingLink(state, new_number(), owner, self._requests, self._control)
+        if self._control is not None and self._intake is not None and sys.platform != "win32":
+            return RingLink(state, new_number(), owner, self._intake, self._control)
         with suppress(IndexError):
             return ConnectionLink(state, *self._first_numbers, self._first.pop())
         number = new_number()
@@ -202,8 +202,8 @@ class Session:
         state = self.state
         if state.lost is not None:
             return
-        if self._requests is not None:
-            send: Callable[[bytes], None] = self._requests.put
+        if self._intake is not None:
+            send: Callable[[bytes], None] = self._intake.put
         else:
             link = self._local.link
             if link is None or link.busy:
@@ -215,8 +215,8 @@ class Session:
             while releases:
                 idents.append(releases.popleft())
             if idents:
-                header = REQUEST.pack(state.session, 0, 0, RELEASE)
-                send(header + b"".join(map(IDENT.pack, idents)))
+                trailer = REQUEST.pack(state.session, 0, 0, RELEASE)
+                send(b"".join(map(IDENT.pack, idents)) + trailer)
         except IndexError:
             releases.extend(idents)  # another thread is at it, too
         except BaseException:  # Ctrl-C too: the server is told the next time
@@ -233,7 +233,7 @@ class Session:
     def end(self, why: str) -> None:
         """The server has ended: waiting calls find out, later ones raise at once."""
         self.state.lose(why)
-        self._control = self._requests = self._resting = None
+        self._control = self._intake = self._resting = None
         self._first.clear()
         self._local = _Local()
 
@@ -243,14 +243,14 @@ class Session:
         """Have the server keep for a child what this process has proxies of."""
         if self.state.lost is not None:
             return
-        if self._requests is not None:
+        if self._intake is not None:
             try:
                 ours, theirs = Pipe()
             except OSError:
                 return  # no descriptors left; the child is told when it calls
             number = new_number()
             description = {**describe(), "name": f"a child of {current_process().name}"}
-            self._requests.put((FORKED, self.state.session, number, description, theirs))
+            self._intake.put((FORKED, self.state.session, number, description, theirs))
             theirs.close()
             self._forking = (number, ours)
         else:
@@ -282,7 +282,7 @@ class Session:
             return
         if forking is None:
             self.end("there was no session for this process when it was forked")
-        elif self._requests is not None:
+        elif self._intake is not None:
             self.state.session, self._control = forking
         else:
             self._ticket = forking[0]
@@ -386,8 +386,8 @@ def session_at(
             connection.close()  # another thread was faster, or it has several addresses
             return known
         state = State(answer["server"], number)
-        if answer["requests"] is not None:
-            return Session(state, address, key, control=connection, requests=answer["requests"])
+        if answer["intake"] is not None:
+            return Session(state, address, key, control=connection, intake=answer["intake"])
         session = Session(state, address, key, first=connection, ssl_context=ssl_context)
         session._first_numbers = link, owner
         return session

@@ -17,7 +17,6 @@ from processing_managers._wire import (
     NONE,
     PICKLED,
     REPLY,
-    REQUEST,
     VALUE,
     Loaded,
     read_body,
@@ -32,7 +31,6 @@ if TYPE_CHECKING:
 
 __all__ = ["Runner"]
 
-HEADER_BYTES = REQUEST.size
 # What a result may be to be sent as it is.
 PLAIN = SCALARS | {type(None)}
 # How much of a result is shown in the message that it cannot be sent.
@@ -53,9 +51,9 @@ class Runner:
         """Run a call and answer it, now or later."""
         try:
             if type(message) is bytes:
-                request = loads(memoryview(message)[HEADER_BYTES:])
+                request = loads(message)
             else:
-                request = read_body(message, HEADER_BYTES)
+                request = read_body(message)
             entry = self._objects.get(ident)
             name = request[0]
             found = entry.methods.get(name)
@@ -95,7 +93,7 @@ class Runner:
         if value is None:
             link.put(REPLY.pack(serial, NONE))
         elif type(value) in SCALARS:
-            link.put(REPLY.pack(serial, VALUE) + dumps(value, PROTOCOL))
+            link.put(dumps(value, PROTOCOL) + REPLY.pack(serial, VALUE))
         else:
             self._answer(link, serial, value, None)
 
@@ -107,7 +105,7 @@ class Runner:
 
         def start() -> None:
             try:
-                request = read_body(message, HEADER_BYTES)
+                request = read_body(message)
                 entry = self._objects.get(ident)
                 aside = entry.method(request[0])[1] == ASIDE
             except BaseException as error:  # noqa: BLE001 - as above
@@ -145,7 +143,7 @@ class Runner:
     def batch(self, link: Link, serial: int, message: bytes | Loaded) -> None:
         """Run many calls one after the other."""
         try:
-            calls = read_body(message, HEADER_BYTES)
+            calls = read_body(message)
         except BaseException as error:  # noqa: BLE001 - as above
             self._answer(link, serial, None, error)
             return

@@ -45,6 +45,7 @@ from processing_managers._wire import (
     FORKED,
     IDENT,
     LINK,
+    NOTHING,
     ORDERED,
     RELEASE,
     REQUEST,
@@ -54,31 +55,27 @@ from processing_managers._wire import (
 )
 
 if sys.platform != "win32":
-    from processing_core.lowlevel import Receiver
-    from processing_managers._slots import ReplyWriter
+    from processing_managers._slots import Desk, ReplyWriter
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
     from ssl import SSLContext
     from typing import Any
 
-    from processing_core import Connection, SimpleQueue
+    from processing_core import Connection
+    from processing_managers._slots import Intake
 
 __all__ = ["Server"]
 
 READ = selectors.EVENT_READ
+REQUEST_BYTES = REQUEST.size
 # How long a client may take to say what it wants, once it has shown that it knows the key.
 HELLO_SECONDS = 10.0
-# For how long the loop may not notice that a client ends, at first, so that it wakes up sooner
-# for a request.
-DOZE_SECONDS = 0.02
 # How often the loop looks after its clients' ends, in seconds, while requests come without a pause
 # that is long enough for it to do so by itself.
 LOOK_SECONDS = 0.02
 # How long the loop may take to end.
 STOP_SECONDS = 3.0
-# A request that nobody makes: for no link.
-NOTHING = REQUEST.pack(0, 0, 0, RELEASE)
 # How often tickets are looked through, in seconds.
 TICKET_LOOK_SECONDS = 60.0
 # How long to wait when the process has no descriptors left for a client.
@@ -88,7 +85,7 @@ CROWDED_SECONDS = 0.05
 class Server:
     """Holds objects and serves clients.
 
-    :param requests: the ring for requests; None where there are none
+    :param intake: where clients of this machine leave requests; None where they cannot
     :param owner: the connection to the process that has started the server, and its session
     """
 
@@ -99,12 +96,13 @@ class Server:
         address: Any,
         authkey: bytes,
         *,
-        requests: SimpleQueue[Any] | None,
+        intake: Intake | None,
         ssl_context: SSLContext | None = None,
         family: str | None = None,
     ) -> None:
         self.number: int = new_number()
-        self._requests = requests
+        self._intake = intake
+        self._desk: Desk | None = None
         self._listener = Listener(
             address, family, backlog=128, authkey=authkey, ssl_context=ssl_context
         )
@@ -159,27 +157,25 @@ class Server:
         if self._owner is not None:
             threading.Thread(target=self._watch_owner, name="ManagerOwner", daemon=True).start()
         try:
-            if self._requests is None:
+            if self._intake is None:
                 while not self._stopping:
                     self._look_after_clients(self._timers.seconds())
                     self._timers.expire()
             else:
-                self._serve_ring(self._requests)
+                self._serve_desk(self._intake)
         finally:
             self._stopping = True
             self._close()
             if self._owner is None:
                 acceptor.join()  # otherwise the process ends
 
-    def _serve_ring(self, requests: SimpleQueue[Any]) -> None:
+    def _serve_desk(self, intake: Intake) -> None:
         if sys.platform == "win32":
             return
         else:
-            receiver: Receiver[Any] = Receiver(
-                requests, self._look_after_clients, doze=DOZE_SECONDS
-            )
-            self._selector.register(receiver.descriptor, READ, None)
-            timers, get, handle, now = self._timers, receiver.get, self._handle, time.monotonic
+            self._desk = desk = Desk(intake, self._look_after_clients)
+            self._selector.register(desk.descriptor, READ, None)
+            timers, get, handle, now = self._timers, desk.get, self._handle, time.monotonic
             next_look = 0.0
             while not self._stopping:
                 try:
@@ -216,11 +212,11 @@ class Server:
         connection, session = self._clients[descriptor]
         self._forget_client(descriptor)
         connection.close()
-        if self._requests is None:
+        if self._intake is None:
             self._end_session(session)
         else:
             # Behind what it has put there before, such as that it has forked.
-            self._requests.put(REQUEST.pack(session.number, 0, 0, ENDED))
+            self._intake.put(REQUEST.pack(session.number, 0, 0, ENDED))
 
     def _watch_owner(self) -> None:
         """Wait, in a thread, until who has started the server ends it or has ended."""
@@ -245,8 +241,8 @@ class Server:
 
     def wake(self) -> None:
         """Have the loop look at what has changed."""
-        if self._requests is not None:
-            self._requests.put(NOTHING)
+        if self._intake is not None:
+            self._intake.put(NOTHING)
             return
         with suppress(BlockingIOError):
             os.write(self._alarm, b"\0")
@@ -275,9 +271,9 @@ class Server:
     def _handle(self, message: Any) -> None:
         """Do what a message says. For any thread."""
         if type(message) is bytes:
-            number, ident, serial, what = REQUEST.unpack_from(message)
+            number, ident, serial, what = REQUEST.unpack_from(message, -REQUEST_BYTES)
         elif type(message) is Loaded:
-            number, ident, serial, what = REQUEST.unpack(message.header)
+            number, ident, serial, what = REQUEST.unpack(message.trailer)
         else:
             self._handle_companion(message)
             return
@@ -303,6 +299,11 @@ class Server:
             session.calls += 1
             self._runner.batch(link, serial, message)
         elif what == ABANDON:
+            if link.place is not None and self._desk is not None:
+                # It may be of what is still in the slot.
+                left = self._desk.take_from(link.place)
+                if left is not None:
+                    self._handle(left)
             self._abandon(link, serial)
         elif what == UNLINK:
             self._unlink(link)
@@ -311,9 +312,12 @@ class Server:
         match message:
             case (what, session_number, number, owner, slot) if what == LINK:
                 session = self._sessions.get(session_number)
-                if session is not None and sys.platform != "win32":
+                if session is not None and sys.platform != "win32" and self._desk is not None:
                     put = ReplyWriter(slot).put
-                    self._add_link(Link(number, owner, session, put, may_block=False))
+                    link = Link(number, owner, session, put, may_block=False)
+                    with state_lock:
+                        link.place = self._desk.add(slot)
+                    self._add_link(link)
             case (what, session_number, number, description, connection) if what == FORKED:
                 parent = self._sessions.get(session_number)
                 if parent is not None:
@@ -325,7 +329,7 @@ class Server:
             self._links[link.number] = link
 
     def _release(self, session: Session, message: bytes) -> None:
-        for (ident,) in IDENT.iter_unpack(message[REQUEST.size :]):
+        for (ident,) in IDENT.iter_unpack(message[:-REQUEST_BYTES]):
             self._objects.release(ident, session)
 
     def _abandon(self, link: Link, serial: int) -> None:
@@ -339,6 +343,8 @@ class Server:
             self._links.pop(link.number, None)
             link.session.links.pop(link.number, None)
             link.spare = None  # it refers to the link
+            if link.place is not None and self._desk is not None:
+                self._desk.remove(link.place)
 
     # Clients
 
@@ -404,12 +410,12 @@ class Server:
                 return
             hello = connection.recv()
             session = self._session_of(hello, peer)
-            ring = bool(hello["ring"] and self._requests is not None)
+            ring = bool(hello["ring"] and self._intake is not None)
             connection.send(
                 {
                     "server": self.number,
                     "address": self.address,
-                    "requests": self._requests if ring else None,
+                    "intake": self._intake if ring else None,
                 }
             )
         except Exception as error:  # noqa: BLE001 - whatever a stranger sends

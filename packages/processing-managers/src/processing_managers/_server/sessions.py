@@ -71,10 +71,20 @@ class Link:
     """A thread of a client: where its replies go, and its calls that have no reply yet.
 
     ``owner`` is what locks know the thread by. ``may_block`` tells that ``put`` may, because nobody
-    reads there.
+    reads there. ``place`` is where requests may be left for the desk, if anywhere.
     """
 
-    __slots__ = ("calls", "may_block", "number", "owner", "put", "queued", "session", "spare")
+    __slots__ = (
+        "calls",
+        "may_block",
+        "number",
+        "owner",
+        "place",
+        "put",
+        "queued",
+        "session",
+        "spare",
+    )
 
     def __init__(
         self,
@@ -90,6 +100,7 @@ class Link:
         self.may_block = may_block
         self.session = session
         self.put = put
+        self.place: Any = None
         self.calls: dict[int, RemoteCall] = {}
         # One that is not in use.
         self.spare: RemoteCall | None = None
@@ -98,8 +109,8 @@ class Link:
 
     def reply(self, serial: int, status: int, body: bytes | Packer = b"") -> None:
         """Send a reply; who has gone meanwhile does not get it."""
-        header = REPLY.pack(serial, status)
-        message = header + body if type(body) is bytes else Shipment(header, body)  # type: ignore[arg-type]  # a Packer
+        trailer = REPLY.pack(serial, status)
+        message = body + trailer if type(body) is bytes else Shipment(body, trailer)  # type: ignore[arg-type]  # a Packer
         self.put(message)
 
 
