@@ -42,7 +42,13 @@ if TYPE_CHECKING:
     from processing_core.lowlevel import ExitCallback
     from processing_managers._info import ManagerInfo
     from processing_managers._server.server import Server
-    from processing_managers._slots import Intake
+
+    if sys.platform == "win32":
+        from typing import TypeAlias
+
+        Intake: TypeAlias = Any  # there are none
+    else:
+        from processing_managers._slots import Intake
 
 __all__ = ["BaseManager", "CreatorMethod", "ManagerServer"]
 

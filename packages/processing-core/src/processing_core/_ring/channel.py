@@ -37,9 +37,7 @@ from processing_core._ring.layout import (
     BYTES_IN,
     BYTES_OUT,
     DONE,
-    DOZING,
     FOR_MESSAGES,
-    FOR_RECEIVER,
     FOR_REPORTS,
     FOR_ROOM,
     GETTERS,
@@ -273,13 +271,6 @@ class Channel:
             for _ in range(count):
                 if not self._wake(FOR_MESSAGES):
                     break
-        # A receiver that sleeps is woken once, and before that it is off the list: awake at once,
-        # on this processor perhaps, it then need not wait for this guard.
-        if waiting & DOZING:
-            self._words[GETTERS] &= ~DOZING
-            semaphore = self._semaphore(FOR_RECEIVER, 0)
-            if semaphore is not None:
-                semaphore.release()
         if waiting & ATTENTION:
             if not self._words[PUTTERS] & ATTENTION:
                 self._words[GETTERS] &= ~ATTENTION

@@ -15,7 +15,6 @@ __all__ = [
     "CONTROL_BYTES",
     "COUNT_ONE",
     "DONE",
-    "DOZING",
     "ENTRY_WORDS",
     "FIRST_SEGMENT",
     "GETTERS",
@@ -48,10 +47,9 @@ COUNT_ONE = 1 << 32
 # How many wait for messages, for room, for the last report; the next word is the last ticket that
 # was given to one. The first is written by producers and those who register, the others by
 # consumers and those. Each has a line of its own, too. With ATTENTION added somebody waits by a
-# descriptor; with DOZING the only consumer sleeps on a semaphore of its own.
+# descriptor.
 GETTERS, PUTTERS, JOINERS = 16, 24, 32
 ATTENTION = 1 << 32
-DOZING = 1 << 33
 # How many messages were reported as done, modulo 2**32.
 DONE = 35
 # Bytes of messages since the beginning; kept only where there is a ceiling.
@@ -67,13 +65,11 @@ SLEEPERS = (128, 192, 320)
 SLEEPER_SLOTS = 64
 # What sleepers wait for; the indexes of their lists and semaphores.
 FOR_MESSAGES, FOR_ROOM, FOR_REPORTS = range(3)
-# What a consumer that dozes sleeps on; it has one place.
-FOR_RECEIVER = 3
 
 # Byte offsets of what pthreads works on: the producers' mutex and the consumers'; the semaphores on
-# which getters, putters and joiners sleep, each on its own; the one of a consumer that dozes.
+# which getters, putters and joiners sleep, each on its own.
 MUTEXES = (2048, 2112)
-SEMAPHORES = (4096, 8192, 12288, 2176)
+SEMAPHORES = (4096, 8192, 12288)
 SEMAPHORE_BYTES = 64
 
 CONTROL_BYTES = 16384

@@ -19,9 +19,7 @@ from processing_core._ring.channel import LOOK_SECONDS
 from processing_core._ring.guards import TooLateError
 from processing_core._ring.layout import (
     ATTENTION,
-    DOZING,
     FOR_MESSAGES,
-    FOR_RECEIVER,
     GETTERS,
     HEAD,
     PUTTERS,
@@ -31,7 +29,6 @@ from processing_core._ring.layout import (
 if TYPE_CHECKING:
     from collections.abc import Callable
 
-    from processing_core._platform.semlocks import SemLock
     from processing_core._ring.messages import MessageChannel
 
 __all__ = ["Receiver"]
@@ -50,19 +47,13 @@ class Receiver(Container[ItemT]):
 
     :param look: whether to look at the queue, before sleeping, for as long as that has paid so far;
         other threads cannot run meanwhile
-    :param doze: for how many seconds of a wait at most it may sleep without ``sleep``, woken by
-        messages only, which costs less
-
     Not for several threads at once.
     """
 
     __slots__ = (
         "_bell_may_be_there",
         "_channel",
-        "_doze",
         "_look",
-        "_post_may_be_there",
-        "_semaphore",
         "_sleep",
         "_words",
         "stuck_since",
@@ -74,17 +65,12 @@ class Receiver(Container[ItemT]):
         sleep: Callable[[float], bool | None],
         *,
         look: bool = True,
-        doze: float = 0.0,
     ) -> None:
         self._channel = channel
         self._words = channel._words
         self._sleep = sleep
         self._look = look
-        self._doze = doze
         self._bell_may_be_there = False
-        # What it dozes on, made when it first does, where there are such semaphores.
-        self._semaphore: SemLock | None = None
-        self._post_may_be_there = False
         # Since when (time.monotonic()) it cannot listen, because a producer was stopped in the
         # middle of a put; None while it can.
         self.stuck_since: float | None = None
@@ -140,19 +126,13 @@ class Receiver(Container[ItemT]):
         if begun is None:
             return True
         learnt = False
-        doze = self._doze
         while True:
             left = LOOK_SECONDS
             if limit is not None:
                 left = min(left, limit - time.monotonic())
             if left <= 0:
                 return False
-            stop: bool | None = False
-            if doze:
-                self._sleep_on_semaphore(min(left, doze))
-                doze = 0.0
-            else:
-                stop = self._listen_and_sleep(left)
+            stop = self._listen_and_sleep(left)
             if not learnt:
                 learnt = True
                 self._channel._patience[FOR_MESSAGES].learn(*begun, found=False)
@@ -210,36 +190,3 @@ class Receiver(Container[ItemT]):
             self._bell_may_be_there = True
         else:
             self._channel._mailbox.empty()
-
-    def _sleep_on_semaphore(self, left: float) -> None:
-        channel = self._channel
-        semaphore = self._semaphore
-        if semaphore is None:
-            semaphore = self._semaphore = channel._semaphore(FOR_RECEIVER, 0, fresh=True)
-            if semaphore is None:
-                self._doze = 0.0
-                return
-        try:
-            if channel._putting.run(self._begin_to_doze):
-                semaphore.acquire(True, left)
-        finally:
-            if self._words[GETTERS] & DOZING:
-                channel._putting.run(self._end_dozing)
-
-    def _begin_to_doze(self) -> bool:
-        """With the producers' guard: from now on who puts posts; False if there is a message."""
-        if self.ready():
-            return False
-        if self._post_may_be_there:
-            assert self._semaphore is not None
-            self._semaphore.acquire(False)
-            self._post_may_be_there = False
-        self._words[GETTERS] |= DOZING
-        return True
-
-    def _end_dozing(self) -> None:
-        """With the producers' guard: nobody need post any more."""
-        if self._words[GETTERS] & DOZING:
-            self._words[GETTERS] &= ~DOZING
-        else:
-            self._post_may_be_there = True  # a producer has posted just now

@@ -12,7 +12,7 @@ from __future__ import annotations
 import os
 import sys
 
-from processing_core._ring.layout import ATTENTION, DOZING, LOW_32, SLEEPER_SLOTS
+from processing_core._ring.layout import ATTENTION, LOW_32, SLEEPER_SLOTS
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -134,6 +134,6 @@ class Sleepers:
         """Count anew, after a process was killed that may have been about to."""
         words, start = self._words, self._start
         entries = [words[start + index] for index in range(SLEEPER_SLOTS)]
-        words[self._counter] = words[self._counter] & (ATTENTION | DOZING) | sum(
+        words[self._counter] = words[self._counter] & ATTENTION | sum(
             bool(entry) and not entry & WOKEN for entry in entries
         )

@@ -36,7 +36,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from processing_core import Connection
-    from processing_managers._slots import Intake
+
+    if sys.platform == "win32":
+        from typing import TypeAlias
+
+        Intake: TypeAlias = Any  # there are none
+    else:
+        from processing_managers._slots import Intake
 
 __all__ = [
     "Session",

@@ -21,7 +21,22 @@ if TYPE_CHECKING:
     from processing_managers._registry import Registration
     from processing_managers._server.sessions import Session
 
-__all__ = ["Control"]
+__all__ = ["CONTROL_METHODS", "Control"]
+
+# What clients may call.
+CONTROL_METHODS = (
+    "claim",
+    "create",
+    "debug_info",
+    "fork",
+    "info",
+    "methods",
+    "number_of_objects",
+    "ping",
+    "shutdown",
+    "ticket",
+    "value",
+)
 
 
 class Control:

@@ -50,10 +50,7 @@ class Runner:
     ) -> None:
         """Run a call and answer it, now or later."""
         try:
-            if type(message) is bytes:
-                request = loads(message)
-            else:
-                request = read_body(message)
+            request = loads(message) if type(message) is bytes else read_body(message)
             entry = self._objects.get(ident)
             name = request[0]
             found = entry.methods.get(name)

@@ -24,7 +24,7 @@ from processing_core.lowlevel import log_info, log_warning, on_fork_in_child
 from processing_managers import _arrivals
 from processing_managers._registry import Registration
 from processing_managers._server.calls import state_lock
-from processing_managers._server.control import Control
+from processing_managers._server.control import CONTROL_METHODS, Control
 from processing_managers._server.objects import Objects
 from processing_managers._server.replies import Replies
 from processing_managers._server.running import Runner
@@ -63,7 +63,13 @@ if TYPE_CHECKING:
     from typing import Any
 
     from processing_core import Connection
-    from processing_managers._slots import Intake
+
+    if sys.platform == "win32":
+        from typing import TypeAlias
+
+        Intake: TypeAlias = Any  # there are none
+    else:
+        from processing_managers._slots import Intake
 
 __all__ = ["Server"]
 
@@ -102,7 +108,8 @@ class Server:
     ) -> None:
         self.number: int = new_number()
         self._intake = intake
-        self._desk: Desk | None = None
+        # A Desk, while the loop serves an intake.
+        self._desk: Any = None
         self._listener = Listener(
             address, family, backlog=128, authkey=authkey, ssl_context=ssl_context
         )
@@ -173,7 +180,7 @@ class Server:
         if sys.platform == "win32":
             return
         else:
-            self._desk = desk = Desk(intake, self._look_after_clients)
+            desk = self._desk = Desk(intake, self._look_after_clients)
             self._selector.register(desk.descriptor, READ, None)
             timers, get, handle, now = self._timers, desk.get, self._handle, time.monotonic
             next_look = 0.0
@@ -299,11 +306,6 @@ class Server:
             session.calls += 1
             self._runner.batch(link, serial, message)
         elif what == ABANDON:
-            if link.place is not None and self._desk is not None:
-                # It may be of what is still in the slot.
-                left = self._desk.take_from(link.place)
-                if left is not None:
-                    self._handle(left)
             self._abandon(link, serial)
         elif what == UNLINK:
             self._unlink(link)
@@ -333,6 +335,11 @@ class Server:
             self._objects.release(ident, session)
 
     def _abandon(self, link: Link, serial: int) -> None:
+        if link.place is not None:
+            # The call may be in the slot still.
+            message = self._desk.take_from(link.place)
+            if message is not None:
+                self._handle(message)
         with state_lock:
             call = link.calls.pop(serial, None)
             if call is not None and call.waiter is not None:
@@ -343,7 +350,7 @@ class Server:
             self._links.pop(link.number, None)
             link.session.links.pop(link.number, None)
             link.spare = None  # it refers to the link
-            if link.place is not None and self._desk is not None:
+            if link.place is not None:
                 self._desk.remove(link.place)
 
     # Clients
@@ -529,21 +536,6 @@ class Server:
             old = [t.number for t in self._tickets.values() if t.limit and t.limit <= now]
         for number in old:
             self._control.void(number)
-
-
-CONTROL_METHODS = (
-    "claim",
-    "create",
-    "debug_info",
-    "fork",
-    "info",
-    "methods",
-    "number_of_objects",
-    "ping",
-    "shutdown",
-    "ticket",
-    "value",
-)
 
 
 class _Running:
