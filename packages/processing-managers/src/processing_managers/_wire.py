@@ -14,7 +14,15 @@ from processing_core.lowlevel import Packer, PickleBuffer, loads, register_carri
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, TypeAlias
+
+    from processing_core import Connection
+
+    # The number of the object and the name, the arguments, and keyword arguments if there are any.
+    BatchedCall: TypeAlias = (
+        "tuple[tuple[int, str], tuple[Any, ...]]"
+        " | tuple[tuple[int, str], tuple[Any, ...], dict[str, Any]]"
+    )
 
 __all__ = [
     "ABANDON",
@@ -38,6 +46,8 @@ __all__ = [
     "Loaded",
     "Shipment",
     "read_body",
+    "receive_message",
+    "send_message",
 ]
 
 # At the end of a request, behind its pickle, which ends by itself: the link that it comes over, the
@@ -47,7 +57,7 @@ REQUEST = Struct("<QQIB")
 CALL = 0
 # As CALL, but not before the earlier ones of this kind from the link to the object are done.
 ORDERED = 1
-# Many calls, done one after the other: (number of the object, name, arguments, keyword arguments).
+# Many calls, done one after the other, each a BatchedCall.
 # The reply has a list of results, and in a dictionary those that are PICKLED or a FAILURE.
 BATCH = 2
 # The client has given up references: their numbers in a row; instead of the link the session is
@@ -75,6 +85,9 @@ NONE = 1
 FAILURE = 2
 # Only within the reply to a batch: a pickle of its own.
 PICKLED = 3
+
+# What pickles end with, as trailers do not.
+PICKLE_END = b"."
 
 IDENT = Struct("<Q")
 # The number of the server itself among its objects.
@@ -128,3 +141,18 @@ def read_body(message: bytes | Loaded) -> Any:
     if message.error is not None:
         raise message.error
     return message.value
+
+
+def send_message(connection: Connection[Any, Any], message: bytes | Shipment) -> None:
+    """Send a request or reply through a connection."""
+    if type(message) is bytes:
+        connection.send_bytes(message)
+    else:
+        connection.send(message)
+
+
+def receive_message(connection: Connection[Any, Any]) -> Any:
+    """Receive a request or reply from a connection; of a stranger it may be anything."""
+    message = connection.recv_bytes()
+    # A shipment is a pickle; all others end in their trailer, whose last byte is smaller.
+    return loads(message) if message[-1:] == PICKLE_END else message

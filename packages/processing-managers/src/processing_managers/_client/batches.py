@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import threading
+from collections import deque
 
 from processing_core import ClosedError, InvalidType, MisuseError, RemoteError
 from processing_core.lowlevel import load_failure, loads
@@ -16,10 +17,32 @@ if TYPE_CHECKING:
 
     from processing_managers._client.links import Link
     from processing_managers._client.sessions import Session
+    from processing_managers._wire import BatchedCall
 
     P = ParamSpec("P")
 
 __all__ = ["Batch", "CallResult", "post"]
+
+
+class _Failed:
+    """The outcome of a call that has raised something."""
+
+    __slots__ = ("error",)
+
+    def __init__(self, error: Exception) -> None:
+        self.error = error
+
+
+class _Posted:
+    """Which reply a call waits for, in which thread, and which object it is of."""
+
+    __slots__ = ("ident", "link", "serial", "thread")
+
+    def __init__(self, ident: int, link: Link, serial: int) -> None:
+        self.ident = ident
+        self.link = link
+        self.serial = serial
+        self.thread = threading.get_ident()
 
 
 class CallResult(Container[ResultT]):
@@ -28,23 +51,26 @@ class CallResult(Container[ResultT]):
     It belongs to the thread that made the call.
     """
 
-    # Most results never have another link, thread or error, and a batch has many.
-    ident = 0
-    _link: Link | None = None
-    _serial = 0
-    _thread = 0
-    _ready = False
-    _value: Any = None
-    _error: Exception | None = None
+    # A batch has many, so neither is there before it is needed: what came of the call, and how it
+    # was sent, if not in a batch.
+    __slots__ = ("_outcome", "_posted")
+
+    _outcome: Any
+    _posted: _Posted
+
+    @property
+    def ident(self) -> int:
+        """The number of the object that the call is of; not in a batch."""
+        return self._posted.ident
 
     def set(self, value: Any, error: Exception | None) -> None:
         """The library has got the result."""
-        self._value, self._error, self._ready = value, error, True
+        self._outcome = value if error is None else _Failed(error)
 
     @property
     def ready(self) -> bool:
         """Whether the result is there already; get() waits for it otherwise."""
-        return self._ready
+        return hasattr(self, "_outcome")
 
     def get(self) -> ResultT:
         """The result, waiting for it if need be.
@@ -54,36 +80,40 @@ class CallResult(Container[ResultT]):
 
         What the method raised is raised here, each time.
         """
-        if not self._ready:
+        if not self.ready:
             self._wait()
-        if self._error is not None:
-            raise self._error
-        result: ResultT = self._value
+        outcome = self._outcome
+        if type(outcome) is _Failed:
+            raise outcome.error
+        result: ResultT = outcome
         return result
 
     def _wait(self) -> None:
-        link = self._link
-        if link is None:
+        if not hasattr(self, "_posted"):
             raise MisuseError("the batch has not been sent yet, so there is no result")
-        if threading.get_ident() != self._thread:
+        link, serial = self._posted.link, self._posted.serial
+        if threading.get_ident() != self._posted.thread:
             raise MisuseError("only the thread that made a call can wait for its result")
-        link.pending.pop(self._serial, None)
+        link.pending.pop(serial, None)
         try:
-            value = link.wait_for(self._serial)
+            value = link.wait_for(serial)
         except Exception as error:  # noqa: BLE001 - it is raised by get()
             self.set(None, error)
         except BaseException:  # Ctrl-C: the call goes on
-            link.pending[self._serial] = self
+            link.pending[serial] = self
             raise
         else:
             self.set(value, None)
 
     def __repr__(self) -> str:
-        if not self._ready:
+        if not self.ready:
             return f"<{type(self).__name__} pending>"
-        return (
-            f"<{type(self).__name__} {self._error if self._error is not None else self._value!r}>"
-        )
+        outcome = self._outcome
+        return f"<{type(self).__name__} {outcome.error if type(outcome) is _Failed else outcome!r}>"
+
+
+# In C, for the many results of a batch.
+_set_outcome = CallResult._outcome.__set__  # of the slot's descriptor
 
 
 def post(
@@ -92,11 +122,9 @@ def post(
     """Call a method without waiting for its result."""
     link = session.link()
     result: CallResult[Any] = CallResult()
-    result.ident = ident
-    result._link = link
-    result._thread = threading.get_ident()
-    result._serial = link.post(ident, name, args, kwds, ORDERED)
-    link.pending[result._serial] = result
+    serial = link.post(ident, name, args, kwds, ORDERED)
+    result._posted = _Posted(ident, link, serial)
+    link.pending[serial] = result
     return result
 
 
@@ -112,7 +140,10 @@ class Batch:
     def __init__(self, session: Session, *, raise_errors: bool = True) -> None:
         self._session = session
         self._raise_errors = raise_errors
-        self._calls: list[tuple[int, str, tuple[Any, ...], dict[str, Any]]] = []
+        self._calls: list[BatchedCall] = []
+        # The object and the method of the last call: for a series of them it is pickled, and looked
+        # up by the server, once.
+        self._last: tuple[int, str] = (-1, "")
         self._results: list[CallResult[Any]] = []
         self._closed = False
 
@@ -131,9 +162,13 @@ class Batch:
             target: Any = method.__self__  # type: ignore[attr-defined]  # it is told otherwise
             if target._session is not self._session:
                 raise InvalidType(f"{target!r} is of another manager than the batch")
-            self._calls.append((target._ident, method.__name__, args, kwds))
+            ident, name = target._ident, method.__name__
         except AttributeError:
             raise InvalidType(f"a batch takes methods of proxies, not {method!r}") from None
+        last = self._last
+        if last[0] != ident or last[1] != name:
+            last = self._last = ident, name
+        self._calls.append((last, args, kwds) if kwds else (last, args))
         result: CallResult[ResultT] = CallResult()
         self._results.append(result)
         return result
@@ -162,9 +197,7 @@ class Batch:
                 result.set(None, error)
             raise
         values, others = outcomes
-        for result, value in zip(results, values, strict=True):
-            result._value = value
-            result._ready = True
+        deque(map(_set_outcome, results, values), 0)
         first: Exception | None = None
         for place, (status, data) in others.items():
             failure = self._give(results[place], status, data)

@@ -31,6 +31,8 @@ from processing_managers._wire import (
     Loaded,
     Shipment,
     read_body,
+    receive_message,
+    send_message,
 )
 from processing_managers.errors import ManagerLost
 
@@ -45,6 +47,7 @@ if TYPE_CHECKING:
 
     from processing_core import Connection
     from processing_managers._client.batches import CallResult
+    from processing_managers._wire import BatchedCall
 
 __all__ = ["ConnectionLink", "Link", "RingLink", "State", "here"]
 
@@ -169,7 +172,7 @@ class Link:
         finally:
             here.server = before
 
-    def post_batch(self, calls: list[tuple[int, str, tuple[Any, ...], dict[str, Any]]]) -> int:
+    def post_batch(self, calls: list[BatchedCall]) -> int:
         """Send many calls; returns the number of their common reply."""
         self.state.check()
         self.serial = serial = self.serial + 1 & LOW_32
@@ -257,13 +260,13 @@ class ConnectionLink(Link):
 
     def send(self, message: bytes | Shipment) -> None:
         try:
-            self._connection.send(message)
+            send_message(self._connection, message)
         except OSError as error:
             raise self.state.lose(f"the connection to the manager has ended: {error}") from error
 
     def receive(self) -> bytes | Loaded:
         try:
-            reply: bytes | Loaded = self._connection.recv()
+            reply: bytes | Loaded = receive_message(self._connection)
         except (EOFError, OSError) as error:
             self._connection.close()
             raise self.state.lose(

@@ -259,27 +259,33 @@ class _Batch:
     def go_on(self) -> None:
         """Run those that are left, until one puts its answer off."""
         runner, link, values, calls = self._runner, self._link, self._values, self._calls
-        get = runner._objects.get
+        # Of a series of calls, all have the same target, as one tuple.
+        last: Any = None
+        found: Any = None
         for index in range(len(values), len(calls)):
-            ident, name, args, kwds = calls[index]
+            call = calls[index]
+            target, args = call[0], call[1]
             try:
-                entry = get(ident)
-                found = entry.methods.get(name) or entry.method(name)
-                if found[1] == INLINE:
+                if target is not last:
+                    entry = runner._objects.get(target[0])
+                    found = entry, *entry.method(target[1])
+                    last = target
+                entry, method, how = found
+                if how == INLINE:
                     entry.calls += 1
-                    value = found[0](*args, **kwds)
+                    value = method(*args) if len(call) == 2 else method(*args, **call[2])
                     if type(value) in PLAIN:
                         values.append(value)
                         continue
                     if entry.registration.method_to_typeid:
-                        value = runner._referred(entry, name, value)
+                        value = runner._referred(entry, target[1], value)
                     self._add(value, None)
                     continue
             except BaseException as error:  # noqa: BLE001 - whatever a method raises is the caller's
                 self._add(None, error)
                 continue
             self._waiting = False
-            runner._start(link, entry, (name, args, kwds), self._serial, self._done)
+            runner._start(link, entry, (target[1], *call[1:]), self._serial, self._done)
             with state_lock:
                 if len(values) == index:
                     self._waiting = True

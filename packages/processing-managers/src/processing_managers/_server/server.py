@@ -52,6 +52,8 @@ from processing_managers._wire import (
     SERVER,
     UNLINK,
     Loaded,
+    receive_message,
+    send_message,
 )
 
 if sys.platform != "win32":
@@ -473,9 +475,9 @@ class Server:
     ) -> None:
         """Serve a client's connection until it ends."""
 
-        def put(message: object) -> None:
+        def put(message: Any) -> None:
             try:
-                connection.send(message)
+                send_message(connection, message)
             except OSError:
                 connection.close()  # the reader finds out
 
@@ -485,7 +487,7 @@ class Server:
             _running.connections.add(connection)
         try:
             while True:
-                self._handle(connection.recv())
+                self._handle(receive_message(connection))
         except (EOFError, OSError):
             connection.close()
         except Exception as error:  # noqa: BLE001 - of a message that is not ours
