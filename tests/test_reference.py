@@ -59,6 +59,7 @@ INTERNAL = {
     "MapResult": _TASK,
     "CallResult": {"ident", "set"},
     "Packer": {"reducer_override"},  # what pickle asks for
+    "Patience": {"sure"},  # what those who look by themselves ask for
     "PoolStats": {"of"},
     "Receiver": {"stuck_since"},  # what processing-pool asks for
     "SharedFileHandler": {"terminator"},  # what logging asks for

@@ -321,7 +321,10 @@ def test_an_interrupt_anywhere_in_a_with_block_leaves_it_free(lock: Any) -> None
 def test_dropped_while_it_is_held() -> None:
     """The list of a thread's mutexes is in the mutexes; the memory of such a one is not reused."""
 
+    threads: list[int] = []
+
     def hold_and_drop() -> bool:
+        threads.append(threading.get_native_id())
         dropped, other = RLock(robust=True), Lock(robust=True)
         address = dropped._semlock.block.address  # type: ignore[attr-defined]
         dropped.acquire()
@@ -332,4 +335,6 @@ def test_dropped_while_it_is_held() -> None:
         return address not in [one._semlock.block.address for one in others]  # type: ignore[attr-defined]
 
     assert in_thread(hold_and_drop) is True
+    # Python is done with a thread a moment before the system is.
+    wait_until(lambda: not os.path.exists(f"/proc/self/task/{threads[0]}"))
     Lock(robust=True)  # the thread has ended, so its memory is free again

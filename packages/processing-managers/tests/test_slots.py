@@ -7,9 +7,12 @@ import queue
 import random
 import select
 import signal
+import sys
 import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+
+assert sys.platform != "win32", "there conftest.py leaves this file out"
 
 import pytest
 from hypothesis import given, settings
