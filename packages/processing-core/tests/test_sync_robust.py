@@ -10,6 +10,7 @@ import threading
 import time
 import warnings
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 assert sys.platform != "win32", "there conftest.py leaves this file out"
@@ -320,7 +321,6 @@ def test_an_interrupt_anywhere_in_a_with_block_leaves_it_free(lock: Any) -> None
 
 def test_dropped_while_it_is_held() -> None:
     """The list of a thread's mutexes is in the mutexes; the memory of such a one is not reused."""
-
     threads: list[int] = []
 
     def hold_and_drop() -> bool:
@@ -336,5 +336,5 @@ def test_dropped_while_it_is_held() -> None:
 
     assert in_thread(hold_and_drop) is True
     # Python is done with a thread a moment before the system is.
-    wait_until(lambda: not os.path.exists(f"/proc/self/task/{threads[0]}"))
+    wait_until(lambda: not Path(f"/proc/self/task/{threads[0]}").exists())
     Lock(robust=True)  # the thread has ended, so its memory is free again
