@@ -576,6 +576,7 @@ class ProcessEngine:
 
     def _stop_workers(self) -> None:
         for worker in self._crew.workers.values():
+            self._crew.counts.recycled += worker.stopping  # such a one was replaced before
             if not worker.stopping:
                 worker.words[wire.LIMIT] = 0
                 worker.stop()

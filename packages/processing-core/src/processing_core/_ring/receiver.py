@@ -44,9 +44,9 @@ class Receiver(Container[ItemT]):
     :param sleep: is called with the time in seconds after which it must return; returns earlier
         when ``descriptor`` is readable or something else has happened, and true if ``get`` shall
         not go on waiting. What it raises leaves ``get``.
-
     :param look: whether to look at the queue, before sleeping, for as long as that has paid so far;
         other threads cannot run meanwhile
+
     Not for several threads at once.
     """
 
