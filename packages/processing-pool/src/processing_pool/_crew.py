@@ -44,6 +44,7 @@ class Crew:
         self._recipe = recipe
         self._sentinels: dict[int, int] = {}
         self._last_number = 0
+        self._dismissed = False
 
     def start(self, count: int = 1) -> None:
         """Start more workers.
@@ -76,6 +77,19 @@ class Crew:
                     self.forget(worker)
                 worker.discard()
             raise
+
+    def dismiss(self) -> None:
+        """Have all workers end, because there is nothing more to do. May be called again.
+
+        Those that are ending already were replaced.
+        """
+        first, self._dismissed = not self._dismissed, True
+        for worker in self.workers.values():
+            if not worker.stopping:
+                worker.words[wire.LIMIT] = 0
+                worker.stop()
+            elif first:
+                self.counts.recycled += 1
 
     def forget(self, worker: Worker) -> None:
         """An ended worker is to be waited for no more."""

@@ -222,7 +222,7 @@ class ProcessEngine:
             taken += map(self._driving.acquire, (False,))
             done = taken[0] and self._resting and self._is_done()
             if done:
-                self._stop_workers()
+                self._crew.dismiss()
         finally:
             if True in taken:
                 self._driving.release()
@@ -567,19 +567,12 @@ class ProcessEngine:
 
     def _stop_all(self) -> None:
         """All is done, so the workers may go."""
-        self._stop_workers()
+        self._crew.dismiss()
         while self._crew.workers and not self._terminating:
             self._news = False
             self._hearing.receive(None)
             for worker in self._crew.take_ended():
                 self._crew.let_go(worker)
-
-    def _stop_workers(self) -> None:
-        for worker in self._crew.workers.values():
-            self._crew.counts.recycled += worker.stopping  # such a one was replaced before
-            if not worker.stopping:
-                worker.words[wire.LIMIT] = 0
-                worker.stop()
 
     def _finish(self) -> None:
         try:
