@@ -9,13 +9,18 @@ import sys
 import threading
 import time
 from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import Any, Self
 
 import pytest
 
 import queue_children
+from children import LONG
 from conftest import Starter
 from processing_core import Pipe, Process, Queue
+from processing_core._ring.layout import FOR_MESSAGES, GETTERS, LOW_32
 from processing_core.queues import Empty, Full
 from processing_testkit import wait_until
 
@@ -183,25 +188,69 @@ def test_a_process_killed_with_a_guard_held(start_method: str) -> None:
         assert [queue.get(), queue.get()] == [1, 2]
 
 
-def test_a_stopped_holder_of_a_guard_is_waited_for_until_the_time_is_up() -> None:
-    queue: Queue[Any] = Queue(5)
+@contextmanager
+def stopped_producer(queue: Queue[Any], *, later: bool = False) -> Iterator[Callable[[], None]]:
+    """While a process is stopped in the middle of a put; with ``later`` once this is called."""
     ready, tell = Pipe(False)
+    go, say_go = Pipe(False)
 
     def stop() -> None:
         def held() -> None:
             tell.send(None)
             signal.pause()
 
+        go.recv()
         queue._putting.run(held)
+
+    def begin() -> None:
+        say_go.send(None)
+        ready.recv()
 
     process = Process(target=stop, context="fork")
     process.start()
-    ready.recv()
-    with pytest.raises(Full):
+    try:
+        if not later:
+            begin()
+        yield begin
+    finally:
+        process.kill()
+        process.join()
+        for end in (ready, tell, go, say_go):
+            end.close()
+
+
+def test_a_stopped_holder_of_a_guard_is_waited_for_until_the_time_is_up() -> None:
+    queue: Queue[Any] = Queue(5)
+    with stopped_producer(queue), pytest.raises(Full):
         queue._wait(lambda: True, 1, time.monotonic() - 100, Full)
-    process.kill()
-    process.join()
     queue.put(1)
     assert queue.get() == 1
-    ready.close()
-    tell.close()
+
+
+def test_a_large_message_is_received_while_a_producer_is_stopped() -> None:
+    queue: Queue[Any] = Queue()
+    for _ in range(3):
+        queue.put(bytes(1_000_000))
+    with stopped_producer(queue):
+        for _ in range(3):
+            assert queue.get() == bytes(1_000_000)
+    assert queue._table.is_free(0)
+
+
+def test_who_waits_gives_up_in_time_while_a_producer_is_stopped() -> None:
+    """It is asleep already when that happens, so it cannot leave the list of sleepers."""
+    queue: Queue[Any] = Queue()
+    with stopped_producer(queue, later=True) as begin, ThreadPoolExecutor(1) as threads:
+        getting = threads.submit(queue.get, True, 0.3)
+        wait_until(lambda: queue._words[GETTERS] & LOW_32)
+        begin()
+        with pytest.raises(Empty):
+            getting.result(LONG)
+    # The place that was left behind is given back by whoever comes next.
+    assert queue._left[FOR_MESSAGES]
+    with pytest.raises(Empty):
+        queue.get(timeout=0.01)
+    assert not queue._left[FOR_MESSAGES]
+    assert not queue._words[GETTERS] & LOW_32
+    queue.put(1)
+    assert queue.get() == 1

@@ -209,7 +209,7 @@ class Desk:
         Whatever the unpickling raises is raised here, and the request is gone.
         """
         seconds = DOZE_SECONDS if timeout is None else min(timeout, DOZE_SECONDS)
-        may_be_there = self._patience.acquire(self._acquire, seconds)
+        may_be_there = self._acquire(False) or self._patience.acquire(self._acquire, seconds)
         while True:
             if self._receiver.ready():
                 return self._from_queue()

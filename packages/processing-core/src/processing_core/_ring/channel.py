@@ -119,6 +119,8 @@ class Channel:
         self._holder: int | None = None
         self._mapped: dict[int, int] = {}
         self._token: int | None = None
+        # Places of sleepers that could not leave, because who held the guard was stopped.
+        self._left: list[list[int]] = [[], [], []]
         # Blocks that a forked child may have mapped without a hold: they stay held.
         self._pinned: set[int] = set()
         self._fence = threading.Lock()
@@ -437,6 +439,7 @@ class Channel:
 
     def _after_fork_in_child(self) -> None:
         self._pid = os.getpid()
+        self._left = [[], [], []]
         self._fence = threading.Lock()
         if self._holder is not None:
             os.close(self._holder)

@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
     ResultT = TypeVar("ResultT")
 
-__all__ = ["DEADLOCK", "Guard", "TooLateError"]
+__all__ = ["DEADLOCK", "Guard", "TooLateError", "soon"]
 
 DEADLOCK = errno.EDEADLK
 # How often to try for a mutex that is taken before sleeping for it, since operations take
@@ -36,6 +36,8 @@ TRIALS = 10
 YIELDS = 100
 # The longest sleep for a mutex before signal handlers may run: its holder may be stopped.
 SLEEP_SECONDS = 0.05
+# How long who tidies up waits for a guard (seconds).
+TIDY_SECONDS = 0.05
 
 
 # What a guard does with a RecordLock, which is its own key.
@@ -44,6 +46,11 @@ _TRYLOCK, _UNLOCK = methodcaller("trylock", None), methodcaller("unlock", None)
 
 class TooLateError(Exception):
     """A guard could not be had in time, because its holder is stopped."""
+
+
+def soon() -> float:
+    """Until when a guard is waited for in order to do what can also be done another time."""
+    return time.monotonic() + TIDY_SECONDS
 
 
 class Guard:

@@ -11,7 +11,6 @@ from __future__ import annotations
 
 import queue
 import sys
-import time
 from collections import deque
 from time import perf_counter
 
@@ -23,7 +22,7 @@ from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.patience import BUDGETS
 from processing_core._platform.shared_file import SharedFile
 from processing_core._ring.channel import moment, patient
-from processing_core._ring.guards import DEADLOCK, TooLateError
+from processing_core._ring.guards import DEADLOCK, TooLateError, soon
 from processing_core._ring.layout import (
     COUNT_ONE,
     FOR_MESSAGES,
@@ -60,8 +59,6 @@ __all__ = ["MessageChannel"]
 
 # How often to look for a message before looking at the clock, some two microseconds.
 LOOKS = 40
-# How long who tidies up waits for a producer (seconds).
-TIDY_SECONDS = 0.05
 
 
 class MessageChannel(Container[ItemT], ParcelChannel):
@@ -349,10 +346,10 @@ class MessageChannel(Container[ItemT], ParcelChannel):
         # It can wait for another time: a producer that is stopped must not hold up who gets.
         try:
             if self._ring.left:
-                self._other_guard(self._ring.give_back_unused, _soon())
+                self._other_guard(self._ring.give_back_unused, soon())
                 self._ring.left = False
             if not self._has_messages() and (self._words[TAIL] & LOW_32) << 4 >= KEPT_END:
-                self._other_guard(self._ring.give_back, _soon())
+                self._other_guard(self._ring.give_back, soon())
         except TooLateError:
             return
 
@@ -446,7 +443,3 @@ class MessageChannel(Container[ItemT], ParcelChannel):
 
         self._putting.run(give_back)
         return self._file.used_bytes
-
-
-def _soon() -> float:
-    return time.monotonic() + TIDY_SECONDS

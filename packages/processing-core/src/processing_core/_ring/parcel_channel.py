@@ -15,7 +15,7 @@ from processing_core._platform.mailbox import Mailbox
 from processing_core._platform.rights import MOST_DESCRIPTORS
 from processing_core._platform.shared_file import SharedFile
 from processing_core._ring.channel import CROWDED_LOOK_SECONDS, Channel, patient
-from processing_core._ring.guards import TooLateError
+from processing_core._ring.guards import TooLateError, soon
 from processing_core._ring.layout import FOR_ROOM, GETTERS, TAIL
 from processing_core._ring.parcels import (
     NO_BLOCK,
@@ -162,14 +162,13 @@ class ParcelChannel(Channel):
 
     def _give_back(self, block: int, *, unless_queued: bool = False) -> None:
         """Be done with a block."""
-
-        def release() -> None:
-            # If a signal handler raised after the commit, the message has it.
-            if not (unless_queued and self._table.is_queued(block)):
-                self._table.release(block)
-                self._table.trim()
-
-        self._putting.run(release)
+        # If a signal handler raised after the commit, the message has it.
+        if unless_queued and self._table.is_queued(block):
+            return
+        self._table.release(block)
+        # It can wait for another time: who gets must not wait for a producer that was stopped.
+        with suppress(TooLateError):
+            self._putting.run(self._table.trim, soon())
 
     # Getting
 

@@ -8,6 +8,7 @@ from time import perf_counter
 assert sys.platform != "win32"
 
 from processing_core._platform.patience import BUDGETS, look
+from processing_core._ring.guards import TooLateError, soon
 from processing_core._ring.layout import FOR_MESSAGES, FOR_ROOM
 
 TYPE_CHECKING = False
@@ -87,6 +88,9 @@ class Waiter:
         if self.promising():
             return False
         sleepers = self._channel._sleepers[self.which]
+        left = self._channel._left[self.which]
+        while left:
+            sleepers.leave(left.pop())
         if self._place is None:
             self._place = sleepers.register(self._channel._pid)
             if self._place is not None:
@@ -97,8 +101,14 @@ class Waiter:
 
     def leave(self) -> None:
         """Give the place up."""
-        if self._place is not None:
-            self.other.run(self._leave)
+        if self._place is None:
+            return
+        try:
+            self.other.run(self._leave, soon())
+        except TooLateError:
+            # Until somebody of this process comes by who can do it, whoever wakes this place does
+            # so in vain, and the others look for themselves.
+            self._channel._left[self.which].append(self._place)
 
     def _leave(self) -> None:
         place, self._place = self._place, None

@@ -185,17 +185,19 @@ class Server:
             desk = self._desk = Desk(intake, self._look_after_clients)
             self._selector.register(desk.descriptor, READ, None)
             timers, get, handle, now = self._timers, desk.get, self._handle, time.monotonic
+            moments = timers.moments
             next_look = 0.0
             while not self._stopping:
                 try:
-                    message = get(timers.seconds())
+                    message = get(timers.seconds() if moments else None)
                 except queue.Empty:
                     next_look = 0.0
                 except Exception as error:  # noqa: BLE001 - of a message that is not ours
                     log_warning("a request could not be read: %r", error)
                 else:
                     handle(message)
-                timers.expire()
+                if moments:
+                    timers.expire()
                 # By the clock: few requests that come regularly may leave no pause, too.
                 if now() >= next_look:
                     next_look = now() + LOOK_SECONDS

@@ -157,6 +157,7 @@ class RemoteCall(Call):
 class Timers:
     """The times at which waiters expire.
 
+    :ivar moments: empty when there are none
     :param was_set: is called when there is a new one that comes first
     """
 
@@ -164,7 +165,7 @@ class Timers:
         self._was_set = was_set
         # A moment, a number that no other has, and a list with the waiter. Who waits no longer has
         # left its list empty; those are swept away when there may be many.
-        self._heap: list[tuple[float, int, list[Waiter]]] = []
+        self.moments: list[tuple[float, int, list[Waiter]]] = []
         self._count = 0
         self._most = FEW_TIMERS
 
@@ -174,7 +175,7 @@ class Timers:
         from heapq import heapify, heappush
 
         with state_lock:
-            heap = self._heap
+            heap = self.moments
             self._count += 1
             waiter.alarm = [waiter]
             timer = (moment, self._count, waiter.alarm)
@@ -191,16 +192,16 @@ class Timers:
 
     def __len__(self) -> int:
         """How many there are, with some of those who wait no longer."""
-        return len(self._heap)
+        return len(self.moments)
 
     def seconds(self) -> float | None:
         """How long it is to the first; None when there is none."""
-        heap = self._heap
+        heap = self.moments
         return max(0.0, heap[0][0] - time.monotonic()) if heap else None
 
     def expire(self) -> None:
         """Have those expire whose time has come."""
-        heap = self._heap
+        heap = self.moments
         if not heap or heap[0][0] > time.monotonic():
             return
         from heapq import heappop  # as above
