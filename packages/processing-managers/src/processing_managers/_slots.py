@@ -70,8 +70,8 @@ class Slot:
         semaphore: Semaphore | None = None,
         more: SimpleQueue[Any] | None = None,
     ) -> None:
-        self.block = allocate(2 * HALF_BYTES) if block is None else block
-        self.semaphore = Semaphore(0) if semaphore is None else semaphore
+        self.block: Block = allocate(2 * HALF_BYTES) if block is None else block
+        self.semaphore: Semaphore = Semaphore(0) if semaphore is None else semaphore
         self.queue: SimpleQueue[Any] = SimpleQueue() if more is None else more
 
     def __reduce__(self) -> tuple[Any, ...]:
@@ -89,8 +89,8 @@ class Intake:
         semaphore: Semaphore | None = None,
         requests: SimpleQueue[Any] | None = None,
     ) -> None:
-        self.block = allocate(INTAKE_BYTES) if block is None else block
-        self.semaphore = Semaphore(0) if semaphore is None else semaphore
+        self.block: Block = allocate(INTAKE_BYTES) if block is None else block
+        self.semaphore: Semaphore = Semaphore(0) if semaphore is None else semaphore
         self.queue: SimpleQueue[Any] = SimpleQueue() if requests is None else requests
         put, post = self.queue.put, self.semaphore.release
 

@@ -20,8 +20,8 @@ if TYPE_CHECKING:
 
     # The number of the object and the name, the arguments, and keyword arguments if there are any.
     BatchedCall: TypeAlias = (
-        "tuple[tuple[int, str], tuple[Any, ...]]"
-        " | tuple[tuple[int, str], tuple[Any, ...], dict[str, Any]]"
+        tuple[tuple[int, str], tuple[Any, ...]]
+        | tuple[tuple[int, str], tuple[Any, ...], dict[str, Any]]
     )
 
 __all__ = [
