@@ -13,7 +13,7 @@ assert sys.platform != "win32"
 import logging
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Container
 
 from processing_logging import SharedFileHandler
 from records import Kind, Post, Reporter
@@ -48,8 +48,15 @@ def text_of(sender: int, number: int, size: int) -> str:
     return f"{MARK} {sender} {number} {'xyä€' * (length // 4)}{END}"
 
 
-def log_records(post: Post, size: int, told_every: int, most: int | None) -> None:
-    """Log until told to end, or up to so many records."""
+def log_records(
+    post: Post,
+    size: int,
+    told_every: int,
+    most: int | None = None,
+    endless: Container[int] = frozenset(),
+) -> None:
+    """Log until told to end, or up to so many records unless one is of the endless ones."""
+    most = None if post.number in endless else most
     log = logging.getLogger(f"{LOGGER}.{post.number % 3}").warning
     _work(post, lambda number: log("%s", text_of(post.number, number, size)), told_every, most)
 

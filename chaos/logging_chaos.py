@@ -221,7 +221,7 @@ def _records(
 ) -> None:
     size = SHORT if scenario.name.endswith("short") else LONG
     with _relayed(lambda text: senders.take(text, size)):
-        supervisor.add_role("sender", logging_actors.log_records, size, 1, None)
+        supervisor.add_role("sender", logging_actors.log_records, size, 1)
         _rage(scenario, supervisor, until, tick)
         with deadline(6 * PATIENCE, "the last records"):
             flush_logging()
@@ -233,9 +233,9 @@ def _crowd(
     """Ten processes for each kill, eight at a time; each logs all its records or is killed."""
     victims = {1 + 10 * place + chance.randrange(10) for place in range(scenario.kills)}
     records = scenario.records or RECORDS
-    # Not the last ones: they may have ended when it is heard of.
-    ends = {number: chance.randrange(records * 9 // 10) for number in victims}
-    arguments = SHORT, TOLD_EVERY, records
+    # They log on until they are killed: one that ended by itself may be gone when that is due.
+    ends = {number: chance.randrange(records) for number in victims}
+    arguments = SHORT, TOLD_EVERY, records, frozenset(victims)
 
     def kill_those_who_are_due() -> None:
         for one in list(supervisor.alive):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import socket
@@ -22,7 +23,7 @@ from processing_testkit import run_python
 assert sys.platform != "win32"
 
 WORK = """
-import os, time
+import os, signal, threading, time
 import processing_core
 from processing_managers import BaseManager, CreatorMethod, SyncManager
 
@@ -32,6 +33,9 @@ class Worker:
 
     def hang(self):
         time.sleep(600)
+
+    def signal_own_thread(self, number):
+        signal.pthread_kill(threading.get_ident(), number)
 
     def end_a_child(self):
         "How a forked child ends that gets SIGTERM."
@@ -87,6 +91,17 @@ def test_it_serves_at_a_free_port_until_a_signal(folder: Folder, number: signal.
         assert server.line == f"serving work:Work at 127.0.0.1:{server.address[1]}\n"
         assert worker(server, folder).pid() == server.process.pid
         assert server.end(number) == (0, "", "")
+
+
+def test_a_signal_that_interrupts_nothing_ends_it(folder: Folder) -> None:
+    """Another thread has it, so that what the main thread waits for is not interrupted.
+
+    That is what happens, too, when a signal comes in just before the main thread begins to wait.
+    """
+    with served(folder, "work:Work", "127.0.0.1:0") as server:
+        with contextlib.suppress(ManagerLost):  # the reply may come before the end
+            worker(server, folder).signal_own_thread(int(signal.SIGTERM))
+        assert server.rest() == (0, "", "")
 
 
 def test_it_serves_at_a_path(folder: Folder) -> None:

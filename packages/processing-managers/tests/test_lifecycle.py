@@ -219,8 +219,16 @@ def test_serve_in_this_process() -> None:
         counter.get()
 
 
-def test_serve_forever_until_ctrl_c() -> None:
-    script = """
+@pytest.mark.parametrize(
+    "interrupt",
+    [
+        "os.kill(os.getpid(), signal.SIGINT)",
+        # What the main thread waits for is not interrupted, as when it only begins to wait.
+        "signal.pthread_kill(threading.get_ident(), signal.SIGINT)",
+    ],
+)
+def test_serve_forever_until_ctrl_c(interrupt: str) -> None:
+    script = f"""
         import os, signal, threading
         from processing_managers import SyncManager
         if __name__ == "__main__":
@@ -229,7 +237,7 @@ def test_serve_forever_until_ctrl_c() -> None:
             def interrupt():
                 other = SyncManager.from_address(server.address, b"key")
                 print(other.list([1])[0])
-                os.kill(os.getpid(), signal.SIGINT)
+                {interrupt}
             threading.Thread(target=interrupt).start()
             try:
                 server.serve_forever()

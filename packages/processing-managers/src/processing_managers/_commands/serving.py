@@ -7,12 +7,14 @@ client's call off in the middle.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import errno
 import importlib
 import signal
 import socket
 import threading
 import traceback
+from collections.abc import Iterator
 from typing import Any
 
 from processing_core import InvalidArgument, InvalidType, current_process
@@ -34,6 +36,8 @@ __all__ = ["add_to", "run"]
 
 # How long the server may take to end, in seconds, after it was told to.
 STOP_SECONDS = 3.0
+# So many bytes that tell of signals are read at once.
+READ_SIZE = 64
 SIGNALS = (signal.SIGINT, signal.SIGTERM)
 
 
@@ -122,28 +126,29 @@ def serve_until_told(server: ManagerServer, name: str) -> int:
     """Serve until a signal comes, or a client ends the server."""
     awake, alarm = socket.socketpair()
     alarm.setblocking(False)
+    told = False
 
-    def wake(*_: object) -> None:
-        try:
-            alarm.send(b"\0")
-        except BlockingIOError:
-            return  # there is enough to wake up for
+    def end(*_: object) -> None:
+        nonlocal told
+        told = True
 
     def serve() -> None:
         try:
             server.serve_forever()
         finally:
-            wake()
+            end()
+            awaken(alarm)
 
     for number in SIGNALS:
-        signal.signal(number, wake)
+        signal.signal(number, end)
     on_fork_in_child(leave_signals_to_parent)
     # Daemonic: a method that never returns must not keep the process from ending.
     thread = threading.Thread(target=serve, name="ManagerServer", daemon=True)
-    with awake, alarm:
+    with awake, alarm, awakened_by_signals(alarm):
         thread.start()
         print(f"serving {name} at {shown_address(server.address)}", flush=True)
-        awake.recv(1)
+        while not told:
+            awake.recv(READ_SIZE)
         server.stop()
         thread.join(STOP_SECONDS)
         if thread.is_alive():
@@ -151,7 +156,28 @@ def serve_until_told(server: ManagerServer, name: str) -> int:
     return 0
 
 
+def awaken(alarm: socket.socket) -> None:
+    """Wake the main thread, unless what came before does so, or it no longer waits."""
+    with contextlib.suppress(OSError):
+        alarm.send(b"\0")
+
+
+@contextlib.contextmanager
+def awakened_by_signals(alarm: socket.socket) -> Iterator[None]:
+    """Have the interpreter itself write a byte when a signal comes.
+
+    A handler cannot see to that: it runs between two instructions, so when a signal comes in just
+    before the main thread begins to wait, it runs only after the wait.
+    """
+    signal.set_wakeup_fd(alarm.fileno(), warn_on_full_buffer=False)
+    try:
+        yield
+    finally:
+        signal.set_wakeup_fd(-1)
+
+
 def leave_signals_to_parent() -> None:
     """In a forked child, as of a pool: signals are not for the server."""
+    signal.set_wakeup_fd(-1)
     signal.signal(signal.SIGINT, signal.default_int_handler)
     signal.signal(signal.SIGTERM, signal.SIG_DFL)

@@ -82,6 +82,9 @@ HELLO_SECONDS = 10.0
 # How often the loop looks after its clients' ends, in seconds, while requests come without a pause
 # that is long enough for it to do so by itself.
 LOOK_SECONDS = 0.02
+# The longest wait where there is no queue of requests, whose waits have such a limit themselves: a
+# signal that comes in just before a wait is handled only after it.
+WAIT_SECONDS = 1.0
 # How long the loop may take to end.
 STOP_SECONDS = 3.0
 # How often tickets are looked through, in seconds.
@@ -168,7 +171,8 @@ class Server:
         try:
             if self._intake is None:
                 while not self._stopping:
-                    self._look_after_clients(self._timers.seconds())
+                    seconds = self._timers.seconds()
+                    self._look_after_clients(WAIT_SECONDS if seconds is None else seconds)
                     self._timers.expire()
             else:
                 self._serve_desk(self._intake)
