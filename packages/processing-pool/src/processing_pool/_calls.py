@@ -172,7 +172,8 @@ class Calls(Life):
         :param callback: is called with the value when that is there; must be quick, since other
             results wait for it
         :param error_callback: is called with the exception if there is one instead
-        :param timeout: how long the task may take, in seconds; None for what the pool says
+        :param timeout: how long the task may take, in seconds, with what a fresh worker imports for
+            it; None for what the pool says
         :param retries: how often it is run again if its worker dies; None for what the pool says
         :raises ClosedError: (a ValueError) after ``close()`` or ``terminate()``
         :raises MisuseError: (an AssertionError) in another process than the pool's

@@ -38,7 +38,8 @@ class Pool(Front):
         replaced
     :param finalizer: is called without arguments by each worker that ends in the ordinary way
     :param timeout: how long each task may take, in seconds, unless the call says otherwise; then it
-        is ended together with its worker, which is replaced, and fails with TaskTimeout
+        is ended together with its worker, which is replaced, and fails with TaskTimeout. What a
+        fresh worker imports for it counts.
     :param retries: how often a task is run again whose worker died
     :param max_age_per_worker: a worker that is so many seconds old after a batch of tasks is
         replaced
