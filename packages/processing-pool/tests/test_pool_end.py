@@ -192,7 +192,7 @@ def test_the_workers_of_a_killed_process_end(start_method: str, tmp_path: Any) -
 def runs(pid: int) -> bool:
     try:
         return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except FileNotFoundError:
+    except (FileNotFoundError, ProcessLookupError):
         return False
 
 
